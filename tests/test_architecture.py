@@ -5,6 +5,7 @@ import importlib
 import itertools
 import pkgutil
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +65,7 @@ OPTIONS = {
     "report/formats/as_text.render",
 }
 PRINTING = {"terminal.py"}
+WRAPPED = {"Comparison", "Finding", "Matrix"}  # by the Python interface, under the same names
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 each_diagnostic = pytest.mark.parametrize("diagnostic", diagnostics.DIAGNOSTICS, ids=lambda d: d.code)
@@ -205,6 +207,18 @@ def test_functions_take_few_parameters():
     }
 
     assert many == OPTIONS
+
+
+def test_a_class_name_means_one_thing():
+    """A private name (``_Row``) is its module's own business."""
+    classes = [
+        node.name
+        for path in MODULES
+        for node in nodes_of(path)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert {name for name, times in Counter(classes).items() if times > 1} == WRAPPED
 
 
 @each_module

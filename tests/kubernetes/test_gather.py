@@ -5,7 +5,7 @@ import pytest
 from tests.kubernetes.test_facts import SEED
 from vxlanalyze.kubernetes.facts import read_facts
 from vxlanalyze.kubernetes.gather import with_facts
-from vxlanalyze.kubernetes.model import Cluster, Fact, Node, Pod, Route, Service
+from vxlanalyze.kubernetes.model import Cluster, Fact, Node, Pod, Service, TunnelRoute
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_seed_s_service_has_the_backends_of_the_load_balancer(seed):
 
 
 def test_the_seed_s_tunnel_map_is_a_route_of_kubernetes_length(seed):
-    assert seed.routes == (Route("10.233.65.0/24", "172.26.50.201", "node1", length_known=False),)
+    assert seed.routes == (TunnelRoute("10.233.65.0/24", "172.26.50.201", "node1", length_known=False),)
     assert seed.routes_of("10.233.65.7") == seed.routes
 
 

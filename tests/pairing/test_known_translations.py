@@ -6,7 +6,7 @@ import pytest
 from tests.pairing.translated_world import TranslatedWorld
 from vxlanalyze.kubernetes.model import Cluster, Fact, Service, endpoint_text
 from vxlanalyze.pairing import known_translations, translation
-from vxlanalyze.pairing.known_translations import Between, Endpoint, Ends
+from vxlanalyze.pairing.known_translations import Between, Endpoint, FiveTuple
 from vxlanalyze.wire.addresses import text
 
 NAMES = {6: "tcp", 17: "udp"}
@@ -58,9 +58,12 @@ def one(*backends: tuple[str, int]) -> Between:
     service = Service(
         "shop", "default", (SERVICE[0],), (("tcp", SERVICE[1]),), tuple(endpoint_text(*b) for b in backends)
     )
-    near = {1: Ends(6, Endpoint(*CLIENT), Endpoint(*SERVICE))}
-    far = {n: Ends(6, Endpoint("10.1.0.1", 1000 + n), Endpoint("10.2.0.9", 9000 + n)) for n in range(64, 128)}
-    far[7] = Ends(6, Endpoint("10.1.0.1", 999), Endpoint(*BACKEND))
+    near = {1: FiveTuple(6, Endpoint(*CLIENT), Endpoint(*SERVICE))}
+    far = {
+        n: FiveTuple(6, Endpoint("10.1.0.1", 1000 + n), Endpoint("10.2.0.9", 9000 + n))
+        for n in range(64, 128)
+    }
+    far[7] = FiveTuple(6, Endpoint("10.1.0.1", 999), Endpoint(*BACKEND))
     return Between.named(known_translations.of(Cluster(services=(service,))), near, far)
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from vxlanalyze.pairing.strict import Sightings, pairs, partners
+from vxlanalyze.pairing.strict import KeyedRows, pairs, partners
 
 
-def sightings(rng: np.random.Generator, rows: int) -> Sightings:
+def sightings(rng: np.random.Generator, rows: int) -> KeyedRows:
     # Few values of many: most keys occur once or twice on a side, some on one side only.
     keys = rng.integers(0, 2**64, 3000, dtype=np.uint64)
-    return Sightings(np.sort(rng.permutation(4 * rows)[:rows]).astype(np.int32), rng.choice(keys, rows))
+    return KeyedRows(np.sort(rng.permutation(4 * rows)[:rows]).astype(np.int32), rng.choice(keys, rows))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 7, 64])
@@ -35,7 +35,7 @@ def test_each_sighting_lies_in_one_partition_in_its_order():
 
 
 def test_a_capture_without_anything_to_match():
-    nothing = Sightings(np.zeros(0, np.int32), np.zeros(0, np.uint64))
+    nothing = KeyedRows(np.zeros(0, np.int32), np.zeros(0, np.uint64))
 
     assert [len(part.row) for part in nothing.parted(3)] == [0, 0, 0]
     assert partners([pairs(nothing, nothing)], 2).tolist() == [-1, -1]

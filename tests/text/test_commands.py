@@ -19,7 +19,7 @@ def test_commands_are_told_from_sentences():
         ("", ""),
         ("", "kubectl get pods -A -o wide"),
     ]
-    assert commands.steps("Costs $ 5 and # of pods.") == [commands.Step("Costs $ 5 and # of pods.")]
+    assert commands.steps("Costs $ 5 and # of pods.") == [commands.RemedyStep("Costs $ 5 and # of pods.")]
 
 
 def test_a_firewall_rule_names_its_peer_and_how_to_undo_it():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK, Frames
 from vxlanalyze.capture.octets import FULL, MORE, Span
 from vxlanalyze.capture.opened import OpenedFile
-from vxlanalyze.capture.packing import Copying, Run, copy_packed
+from vxlanalyze.capture.packing import Copying, FrameRun, copy_packed
 from vxlanalyze.capture.rows import Copies
 from vxlanalyze.capture.window import Window
 
@@ -104,7 +104,7 @@ def _fetch_from_file(
                     out.grow()
 
 
-def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[Run]:
+def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[FrameRun]:
     """Give the places from row `first` on that are close together."""
     gaps = np.flatnonzero(np.diff(offsets[first:]) > RUN_GAP_BYTES) + first + 1
     for begin, end in zip([first, *gaps.tolist()], [*gaps.tolist(), len(offsets)], strict=True):
@@ -115,6 +115,6 @@ def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[Run]:
             begin = stop
 
 
-def _run(offsets: NDArray[np.int64], begin: int, end: int) -> Run:
+def _run(offsets: NDArray[np.int64], begin: int, end: int) -> FrameRun:
     start = max(int(offsets[begin]) - LONGEST_HEADER_BYTES, 0)
-    return Run(begin, end, start, int(offsets[end - 1]) + TYPICAL_FRAME_BYTES)
+    return FrameRun(begin, end, start, int(offsets[end - 1]) + TYPICAL_FRAME_BYTES)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.fetching import fetch_from_files
 from vxlanalyze.capture.model import Damage, File, Frames, Interface, InterfaceStatistics
 from vxlanalyze.capture.opened import OpenedFile
-from vxlanalyze.capture.parts import Part, Place
+from vxlanalyze.capture.parts import CapturePart, StretchPlace
 from vxlanalyze.capture.pcap import PcapReader, parse_header
 from vxlanalyze.capture.pcapng import PcapngReader
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
-from vxlanalyze.capture.rows import Rows
+from vxlanalyze.capture.rows import FrameRows
 from vxlanalyze.capture.stretches import FormatReader, Learned, Stretch, StretchSource, cut, put_together
 from vxlanalyze.capture.view import View
 from vxlanalyze.capture.window import Window
@@ -43,7 +43,7 @@ class LogicalCapture:
         self._readers = tuple(_reader(index, entry) for index, entry in enumerate(opened))
         self._reading = Reading()
         self._is_read = False
-        self._places: tuple[Place, ...] = ()
+        self._places: tuple[StretchPlace, ...] = ()
 
     @property
     def interfaces(self) -> list[Interface]:
@@ -84,7 +84,7 @@ class LogicalCapture:
         if not self._is_read:
             self._reading = reading
         first_frame = 1
-        rows = Rows()
+        rows = FrameRows()
         for opened, reader in zip(self._opened, self._readers, strict=True):
             reading.begin_file(opened.file.path)
             with opened.stream() as stream:
@@ -127,13 +127,13 @@ class LogicalCapture:
         self._is_read = True
         before = accumulate((each.frames for each in learned), initial=0)
         stretches = (each.stretch for each in learned)
-        self._places = tuple(map(Place, stretches, before, numbers))
+        self._places = tuple(map(StretchPlace, stretches, before, numbers))
         return numbers
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[CapturePart]:
         """Give the stretches that `take_over` has joined, each to be read on its own."""
         return [
-            Part(
+            CapturePart(
                 (self._opened[place.stretch.file], self._readers[place.stretch.file], self.view),
                 place,
                 self.files,
@@ -204,7 +204,7 @@ def first_time_ns(opened: OpenedFile) -> int | None:
     reading = Reading()
     reading.begin_file(opened.file.path)
     with opened.stream() as stream:
-        for frames in _frames_of(Window(stream, 1 << 16), _reader(0, opened), Rows(1), reading, 1):
+        for frames in _frames_of(Window(stream, 1 << 16), _reader(0, opened), FrameRows(1), reading, 1):
             return int(frames.time_ns[0])
     return None
 
@@ -216,7 +216,7 @@ def _reader(index: int, opened: OpenedFile) -> FormatReader:
 
 
 def _frames_of(
-    window: Window, reader: FormatReader, rows: Rows, reading: Reading, first_frame: int
+    window: Window, reader: FormatReader, rows: FrameRows, reading: Reading, first_frame: int
 ) -> Iterator[Frames]:
     try:
         for count in reader.read(window, rows, reading):

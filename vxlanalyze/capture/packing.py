@@ -17,7 +17,7 @@ from vxlanalyze.capture.streams import ByteStream
 _PACKED_BYTES = 4 << 20
 
 
-class Run(NamedTuple):
+class FrameRun(NamedTuple):
     """Frames near each other: rows `first` to before `behind`, and the bytes around them in the file."""
 
     first: int
@@ -36,7 +36,7 @@ class Copying(Protocol):
 
 def copy_packed(
     stream: ByteStream,
-    runs: Iterable[Run],
+    runs: Iterable[FrameRun],
     offsets: NDArray[np.int64],
     reader: Copying,
     out: Copies,
@@ -65,9 +65,9 @@ def copy_packed(
     return left
 
 
-def _batches(runs: Iterable[Run]) -> Iterator[list[Run]]:
+def _batches(runs: Iterable[FrameRun]) -> Iterator[list[FrameRun]]:
     """Put runs together that fit into one buffer; none reaches into the next."""
-    batch: list[Run] = []
+    batch: list[FrameRun] = []
     held = 0
     for run, following in pairwise(chain(runs, [None])):
         assert run is not None
@@ -82,7 +82,7 @@ def _batches(runs: Iterable[Run]) -> Iterator[list[Run]]:
 def _copied(
     data: NDArray[np.uint8],
     ends: list[int],
-    batch: list[Run],
+    batch: list[FrameRun],
     offsets: NDArray[np.int64],
     into: tuple[Copying, Copies],
 ) -> list[int]:

@@ -14,7 +14,7 @@ from vxlanalyze.capture.view import View
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StretchPlace:
     """The position of a stretch in its capture.
 
     Parameters
@@ -30,13 +30,13 @@ class Place:
     interface: NDArray[np.uint16]
 
 
-class Part:
+class CapturePart:
     """The frames of one stretch, numbered as in the whole capture; `interfaces` are the capture's."""
 
     def __init__(
         self,
         of: tuple[OpenedFile, FormatReader, View | None],
-        place: Place,
+        place: StretchPlace,
         files: tuple[File, ...],
         interfaces: list[Interface],
     ) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture import records
 from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, Span, u32
 from vxlanalyze.capture.reading import Reading
-from vxlanalyze.capture.rows import Copies, Rows
+from vxlanalyze.capture.rows import Copies, FrameRows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
 from vxlanalyze.errors import CaptureError
 
@@ -140,7 +140,7 @@ class PcapReader:
         self._header = header
         self._interface = 0
 
-    def read(self, window: Window, rows: Rows, reading: Reading, begin_bytes: int = 0) -> Iterator[int]:
+    def read(self, window: Window, rows: FrameRows, reading: Reading, begin_bytes: int = 0) -> Iterator[int]:
         """Fill `rows` chunk by chunk, and give the number filled; the bytes are in the window.
 
         Parameters
@@ -174,7 +174,7 @@ class PcapReader:
         """Set the file's interface number from a pass over the capture."""
         self._interface = interface
 
-    def _walk(self, window: Window, rows: Rows, near_s: int, trusted: int) -> tuple[int, int, int]:
+    def _walk(self, window: Window, rows: FrameRows, near_s: int, trusted: int) -> tuple[int, int, int]:
         walked: tuple[int, int, int] = records.walk_records(
             window.records_of(self._file_index), self._header.layout, near_s, trusted, rows.records
         )

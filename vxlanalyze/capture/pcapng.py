@@ -18,7 +18,7 @@ from vxlanalyze.capture.model import PLACE_OFFSET_MASK
 from vxlanalyze.capture.octets import BAD, BLOCK, MORE, ODD, Span, u32
 from vxlanalyze.capture.pcap import SEARCH_BYTES
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
-from vxlanalyze.capture.rows import Copies, Rows
+from vxlanalyze.capture.rows import Copies, FrameRows
 from vxlanalyze.capture.window import Window
 from vxlanalyze.errors import CaptureError
 
@@ -70,7 +70,7 @@ class PcapngReader:
         if major != 1:
             raise CaptureError(path, f"pcapng version {major}.{minor} is not supported; 1.x is", 12)
 
-    def read(self, window: Window, rows: Rows, reading: Reading) -> Iterator[int]:
+    def read(self, window: Window, rows: FrameRows, reading: Reading) -> Iterator[int]:
         """Fill `rows` chunk by chunk, and give the number filled; the bytes are in the window."""
         state = State()
         if not self._state.complete:
@@ -94,14 +94,14 @@ class PcapngReader:
     def head(self, window: Window, reading: Reading) -> State:
         """Read the file's metadata blocks before the first packet."""
         state = State()
-        next(self.read_blocks(window, Rows(1), reading, state), None)
+        next(self.read_blocks(window, FrameRows(1), reading, state), None)
         return state.copied()
 
     def seek(self, window: Window, limit: int) -> bool:
         """Go to the next place where a sequence of blocks begins; false if there is none up to `limit`."""
         return _seek(window, limit, self._big)
 
-    def read_blocks(self, window: Window, rows: Rows, reading: Reading, state: State) -> Iterator[int]:
+    def read_blocks(self, window: Window, rows: FrameRows, reading: Reading, state: State) -> Iterator[int]:
         """Like `read`, from the current window and `state`, but without drawing conclusions."""
         count, going_on = 0, True
         while going_on:

@@ -51,7 +51,7 @@ class Layout(NamedTuple):
 LAYOUT = "Layout(b1 i8 i8 i8 i8)"
 
 
-class Records(NamedTuple):
+class RecordRows(NamedTuple):
     """The rows that a walk over records fills."""
 
     start: NDArray[np.int64]
@@ -82,8 +82,8 @@ def is_far(time_s: int, near_s: int) -> bool:
     return near_s >= 0 and abs(time_s - near_s) > PLAUSIBLE_DISTANCE_S
 
 
-@compiled(f"{SPAN} {LAYOUT} i8 i8 Records(i8[] u4[] u4[] i8[] i8[])")
-def walk_records(span: Span, layout: Layout, near_s: int, trusted: int, rows: Records) -> Any:
+@compiled(f"{SPAN} {LAYOUT} i8 i8 RecordRows(i8[] u4[] u4[] i8[] i8[])")
+def walk_records(span: Span, layout: Layout, near_s: int, trusted: int, rows: RecordRows) -> Any:
     """Fill rows with the records in a span; `place` gets the position of the frame's first octet in the file.
 
     A record is odd if its lengths are, or if it is far in time from the previous one, whose time is `near_s`

@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.blocks import Packets
 from vxlanalyze.capture.model import Frames
 from vxlanalyze.capture.octets import Target
-from vxlanalyze.capture.records import Records
+from vxlanalyze.capture.records import RecordRows
 from vxlanalyze.capture.window import Window
 
 ROWS = 1 << 16
 _COPY_BYTES = 1 << 20
 
 
-class Rows:
+class FrameRows:
     """Space for the frames of one chunk; each array has shape ``(ROWS,)``."""
 
     def __init__(self, capacity: int | None = None) -> None:
@@ -26,9 +26,9 @@ class Rows:
         self.place = np.zeros(capacity, np.int64)
 
     @property
-    def records(self) -> Records:
+    def records(self) -> RecordRows:
         """The arrays, for a walk over the records of a pcap."""
-        return Records(self.start, self.captured_length, self.original_length, self.time_ns, self.place)
+        return RecordRows(self.start, self.captured_length, self.original_length, self.time_ns, self.place)
 
     @property
     def packets(self) -> Packets:
@@ -61,7 +61,7 @@ class Copies:
     """
 
     def __init__(self, count: int) -> None:
-        self.rows = Rows(count)
+        self.rows = FrameRows(count)
         self.data: NDArray[np.uint8] = np.empty(_COPY_BYTES, np.uint8)
         self.used = 0
 

@@ -22,7 +22,7 @@ from vxlanalyze.capture.pcap import ODD_RECORDS, SEARCH_BYTES, PcapReader
 from vxlanalyze.capture.pcapng import PcapngReader
 from vxlanalyze.capture.reading import MAX_DAMAGES, Reading, TooMuchDamageError
 from vxlanalyze.capture.records import PLAUSIBLE_DISTANCE_S
-from vxlanalyze.capture.rows import Rows
+from vxlanalyze.capture.rows import FrameRows
 from vxlanalyze.capture.view import View
 from vxlanalyze.capture.window import Window
 
@@ -104,7 +104,7 @@ class StretchSource:
         first_frame = 1
         with self._opened.stream() as stream:
             window = Window(stream, border_bytes=self.stretch.end_bytes)
-            rows = Rows()
+            rows = FrameRows()
             state = None if begun is None else begun.copied()
             try:
                 for count in self._counts(window, rows, reading, state):
@@ -123,7 +123,9 @@ class StretchSource:
         seen_ = (first_ns, last_ns, begun, state, first_frame - 1)
         self.learned = Learned(self.stretch, reading, reached, *seen_)
 
-    def _counts(self, window: Window, rows: Rows, reading: Reading, state: State | None) -> Iterator[int]:
+    def _counts(
+        self, window: Window, rows: FrameRows, reading: Reading, state: State | None
+    ) -> Iterator[int]:
         if isinstance(self._reader, PcapReader):
             return self._reader.read(window, rows, reading, self.stretch.begin_bytes)
         assert state is not None

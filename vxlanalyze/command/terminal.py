@@ -114,19 +114,19 @@ def waiting_for(paths: Iterable[str]) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(wanted: bool) -> Iterator["Reading | None"]:
+def progress_bar(wanted: bool) -> Iterator["ReadingProgress | None"]:
     """Show reading progress on a terminal if it takes longer than two seconds."""
     if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
         yield None
         return
-    reading = Reading()
+    reading = ReadingProgress()
     try:
         yield reading
     finally:
         reading.close()
 
 
-class Reading:
+class ReadingProgress:
     """One bar for each capture: done, rate and time left; created when the work turns out to be long."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from vxlanalyze.export.redaction.addresses import AddressCipher
 from vxlanalyze.pairing import between, nodes
 from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
-from vxlanalyze.pairing.strict import Pairs, Sightings
+from vxlanalyze.pairing.strict import KeyedRows, Pairs
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.rotated import require_one_node
 from vxlanalyze.pipeline.run import Questions, Run
@@ -51,7 +51,7 @@ class DecodedCapture(NamedTuple):
     decoded: Decoded
 
 
-class Part(NamedTuple):
+class NodePart(NamedTuple):
     """The part of a capture that concerns a pair of nodes; `whole` is what the capture says about itself."""
 
     source: LogicalCapture
@@ -90,7 +90,7 @@ def without_rows(capture: DecodedCapture) -> DecodedCapture:
 
 def sightings(
     number: int, parts: int, capture: DecodedCapture, all_flows: Sequence[DecodedCapture]
-) -> list[Sightings]:
+) -> list[KeyedRows]:
     """Give the sightings of capture `number` for matching, partition by partition.
 
     Parameters
@@ -188,13 +188,13 @@ def decapsulated(
     return packets_of(_seen(source).parts()[part], ports, cipher)
 
 
-def part_of(capture: DecodedCapture, peers: Collection[str]) -> Part:
+def part_of(capture: DecodedCapture, peers: Collection[str]) -> NodePart:
     """Give a capture without the packets exchanged with some addresses."""
     part = between.without_peers(capture.decoded, peers)
-    return Part(capture.source, part, capture_facts(*capture))
+    return NodePart(capture.source, part, capture_facts(*capture))
 
 
-def report_of_parts(parts: Sequence[Part], questions: Questions) -> Report:
+def report_of_parts(parts: Sequence[NodePart], questions: Questions) -> Report:
     """Compare two nodes."""
     sources = [_seen(part.source) for part in parts]
     decoded = [part.decoded for part in parts]

@@ -27,7 +27,7 @@ from vxlanalyze.diagnostics.host_facts import (
     wanted,
 )
 from vxlanalyze.diagnostics.host_facts.model import Statement
-from vxlanalyze.kubernetes.model import Route
+from vxlanalyze.kubernetes.model import TunnelRoute
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
@@ -62,7 +62,7 @@ class MapCheck:
     `right` says whether the endpoint is an address of the node that hosts the network, None where unknown.
     """
 
-    route: Route
+    route: TunnelRoute
     followed: int
     elsewhere: dict[str, int]
     node: str | None
@@ -72,7 +72,7 @@ class MapCheck:
 def tunnel_map(pair: Comparison, direction: Direction) -> list[MapCheck]:
     """Compare the map saved with a direction's sender with the packets of that direction."""
     capture = pair.captures[direction.sender.capture].name
-    sent: dict[Route, dict[str, int]] = {}
+    sent: dict[TunnelRoute, dict[str, int]] = {}
     for (outer, inner), packets in _destinations(direction).items():
         for route in pair.cluster.routes_of(inner):
             if route.capture == capture:
@@ -81,7 +81,7 @@ def tunnel_map(pair: Comparison, direction: Direction) -> list[MapCheck]:
     return [_checked(pair, direction, route, went) for route, went in sent.items()]
 
 
-def _checked(pair: Comparison, direction: Direction, route: Route, went: dict[str, int]) -> MapCheck:
+def _checked(pair: Comparison, direction: Direction, route: TunnelRoute, went: dict[str, int]) -> MapCheck:
     owner = pair.cluster.node_of(route.network.split("/")[0])
     node = pair.cluster.node(owner) if owner else None
     known = set(direction.receiver.addresses) | set(node.addresses if node else ())

@@ -56,7 +56,7 @@ _RANK[[Checksum.BAD, Checksum.ALL_ONES]] = _BAD
 Columns = dict[str, Any]
 
 
-class Part(NamedTuple):
+class TablePart(NamedTuple):
     """Some rows of the table: of a direction (`hop` includes those inside nodes), from `start`.
 
     `unsent` are those that only the receiver saw.
@@ -77,10 +77,10 @@ def batches(comparison: Comparison) -> Iterator[Any]:
             yield _batch_of(comparison, part, flows)
 
 
-def parts(comparison: Comparison) -> list[Part]:
+def parts(comparison: Comparison) -> list[TablePart]:
     """List the batches of the table, in order."""
     return [
-        Part(hop, side, unsent, start)
+        TablePart(hop, side, unsent, start)
         for hop, each in enumerate(_hops(comparison))
         for side, direction in enumerate(each.directions)
         for unsent, size in ((False, len(direction)), (True, len(direction.unsent_row)))
@@ -88,7 +88,7 @@ def parts(comparison: Comparison) -> list[Part]:
     ]
 
 
-def batch(comparison: Comparison, part: Part) -> Any:
+def batch(comparison: Comparison, part: TablePart) -> Any:
     """Give one batch of the table."""
     return _batch_of(comparison, part, _flow_columns(comparison, part))
 
@@ -97,13 +97,13 @@ def _hops(comparison: Comparison) -> tuple[Hop, ...]:
     return (*comparison.hops, *comparison.inside)
 
 
-def _flow_columns(comparison: Comparison, part: Part) -> FlowColumns:
+def _flow_columns(comparison: Comparison, part: TablePart) -> FlowColumns:
     direction = _hops(comparison)[part.hop].directions[part.side]
     point = direction.receiver if part.unsent else direction.sender
     return FlowColumns(point.flows, comparison.cluster)
 
 
-def _batch_of(comparison: Comparison, part: Part, flows: FlowColumns) -> Any:
+def _batch_of(comparison: Comparison, part: TablePart, flows: FlowColumns) -> Any:
     direction = _hops(comparison)[part.hop].directions[part.side]
     if part.unsent:
         rows = slice(part.start, part.start + BATCH_ROWS)

@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from vxlanalyze.kubernetes.model import Cluster, Fact, Node, Pod, PrefixTable, Route, Service, parse_endpoint
+from vxlanalyze.kubernetes.model import (
+    Cluster,
+    Fact,
+    Node,
+    Pod,
+    PrefixTable,
+    Service,
+    TunnelRoute,
+    parse_endpoint,
+)
 
 _KUBERNETES_NODE_PREFIX = {4: 24, 6: 64}  # kube-controller-manager, --node-cidr-mask-size-ipv4 and -ipv6
 
@@ -120,7 +129,7 @@ def _merge_nodes(known: tuple[Node, ...], further: Iterable[Node]) -> tuple[Node
     return tuple(nodes.values())
 
 
-def _routes(facts: tuple[Fact, ...], nodes: tuple[Node, ...]) -> Iterator[Route]:
+def _routes(facts: tuple[Fact, ...], nodes: tuple[Node, ...]) -> Iterator[TunnelRoute]:
     known = {network.split("/")[0]: network for node in nodes for network in node.pod_networks}
     for fact in facts:
         if fact.kind == "cilium-tunnel-list":
@@ -131,7 +140,7 @@ def _routes(facts: tuple[Fact, ...], nodes: tuple[Node, ...]) -> Iterator[Route]
                 network = (
                     prefix if with_length else known.get(prefix) or _guess_network(prefix, without_length)
                 )
-                yield Route(network, row["endpoint"], fact.capture, with_length)
+                yield TunnelRoute(network, row["endpoint"], fact.capture, with_length)
 
 
 def _number(address: str) -> tuple[int, int]:
@@ -152,7 +161,9 @@ def _guess_network(prefix: str, neighbours: list[tuple[int, int]]) -> str:
     return f"{prefix}/{bits - size_bits}"
 
 
-def _placed(nodes: tuple[Node, ...], pods: tuple[Pod, ...], routes: tuple[Route, ...]) -> Iterator[Node]:
+def _placed(
+    nodes: tuple[Node, ...], pods: tuple[Pod, ...], routes: tuple[TunnelRoute, ...]
+) -> Iterator[Node]:
     """Infer nodes' addresses from the tunnel maps, through their pods, where nothing else gives them."""
     table = PrefixTable((route.network, route) for route in routes)
     by_node: dict[str, list[Pod]] = {}

@@ -64,7 +64,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class TunnelRoute:
     """One entry of a node's tunnel map: inner addresses in `network` are sent to `endpoint`.
 
     `capture` is the capture with which the table was saved. Cilium's map prints no prefix length; then
@@ -101,7 +101,7 @@ class Cluster:
     services: tuple[Service, ...] = ()
     facts: tuple[Fact, ...] = ()
     sources: tuple[str, ...] = field(default=())  # the files it was read from, for the report
-    routes: tuple[Route, ...] = ()
+    routes: tuple[TunnelRoute, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()  # address and name, from name resolution blocks of captures
 
     def name_of(self, address: str) -> str | None:
@@ -150,7 +150,7 @@ class Cluster:
             return self._services.get(address, ())
         return self._services.get(endpoint_text(address, port), ())
 
-    def routes_of(self, address: str) -> tuple[Route, ...]:
+    def routes_of(self, address: str) -> tuple[TunnelRoute, ...]:
         """Look up an address in the saved tunnel maps: the longest prefix of each capture."""
         found = ((name, table.find(address)) for name, table in self._routes.items())
         return tuple(route for _, route in sorted(found, key=lambda f: f[0]) if route is not None)
@@ -190,7 +190,7 @@ class Cluster:
         return {key: tuple(services) for key, services in found.items()}
 
     @cached_property
-    def _routes(self) -> "dict[str, PrefixTable[Route]]":
+    def _routes(self) -> "dict[str, PrefixTable[TunnelRoute]]":
         captures = {route.capture for route in self.routes}
         return {c: PrefixTable((r.network, r) for r in self.routes if r.capture == c) for c in captures}
 

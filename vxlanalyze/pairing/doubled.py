@@ -15,7 +15,7 @@ from vxlanalyze.pairing import identity, rows, strict
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW
 from vxlanalyze.pairing.points import Place
-from vxlanalyze.pairing.strict import Sightings
+from vxlanalyze.pairing.strict import KeyedRows
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Decoded, Tunnel
 
@@ -37,9 +37,9 @@ def completed(captures: Sequence[tuple[Decoded, Place]], partner: NDArray[np.int
         return partner
     taken = np.zeros(len(there.index), np.bool_)
     taken[partner[partner != NO_ROW]] = True
-    seen = [Sightings.of(decoded, place) for decoded, place in captures]
+    seen = [KeyedRows.of(decoded, place) for decoded, place in captures]
     open_ = [
-        Sightings(some.row[free], some.key[free])
+        KeyedRows(some.row[free], some.key[free])
         for some, free in zip(seen, (partner[seen[0].row] == NO_ROW, ~taken[seen[1].row]), strict=True)
     ]
     result = partner.copy()
@@ -63,13 +63,13 @@ def _senders(decoded: Decoded, partner: NDArray[np.int32]) -> int:
     return int((sent > _FEW * sent.sum()).sum())
 
 
-def _first(seen: Sightings, time_ns: NDArray[np.int64]) -> Sightings:
+def _first(seen: KeyedRows, time_ns: NDArray[np.int64]) -> KeyedRows:
     """Keep the earliest sighting of each key."""
     order = np.lexsort((time_ns[seen.row], seen.key))
     fresh = np.ones(len(order), np.bool_)
     fresh[1:] = seen.key[order[1:]] != seen.key[order[:-1]]
     kept = np.sort(order[fresh])
-    return Sightings(seen.row[kept], seen.key[kept])
+    return KeyedRows(seen.row[kept], seen.key[kept])
 
 
 def sightings_again(decoded: Decoded) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ _32 = np.uint64(32)
 _16 = np.uint64(16)
 
 
-class Part(IntFlag):
+class KeyPart(IntFlag):
     """Parts of a key, in addition to length, TCP sequence and acknowledgement, and ICMP sequence number."""
 
     FLOW = 1  # inner addresses, protocol and ports
@@ -49,19 +49,19 @@ class Part(IntFlag):
 
 
 _FLOW, _OUTER_ADDRESSES, _OUTER_NUMBER = (
-    int(p) for p in (Part.FLOW, Part.OUTER_ADDRESSES, Part.OUTER_NUMBER)
+    int(p) for p in (KeyPart.FLOW, KeyPart.OUTER_ADDRESSES, KeyPart.OUTER_NUMBER)
 )
-_DIGEST, _TCP_NUMBER = int(Part.DIGEST), int(Part.TCP_NUMBER)
+_DIGEST, _TCP_NUMBER = int(KeyPart.DIGEST), int(KeyPart.TCP_NUMBER)
 
 
 class Level(Enum):
     """How much of a packet must agree; see the module."""
 
-    OUTER = Part.FLOW | Part.OUTER_NUMBER | Part.DIGEST | Part.TCP_NUMBER
-    INNER = Part.FLOW | Part.DIGEST | Part.TCP_NUMBER
-    BYTELESS = Part.FLOW | Part.OUTER_NUMBER
-    LOOSE = Part.FLOW
-    WRAPPED = Part.OUTER_ADDRESSES | Part.OUTER_NUMBER
+    OUTER = KeyPart.FLOW | KeyPart.OUTER_NUMBER | KeyPart.DIGEST | KeyPart.TCP_NUMBER
+    INNER = KeyPart.FLOW | KeyPart.DIGEST | KeyPart.TCP_NUMBER
+    BYTELESS = KeyPart.FLOW | KeyPart.OUTER_NUMBER
+    LOOSE = KeyPart.FLOW
+    WRAPPED = KeyPart.OUTER_ADDRESSES | KeyPart.OUTER_NUMBER
 
 
 @compiled

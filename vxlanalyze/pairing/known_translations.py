@@ -30,23 +30,23 @@ class Endpoint(NamedTuple):
     port: int
 
 
-class Ends(NamedTuple):
+class FiveTuple(NamedTuple):
     """A 5-tuple."""
 
     protocol: int
     src: Endpoint
     dst: Endpoint
 
-    def reverse(self) -> "Ends":
+    def reverse(self) -> "FiveTuple":
         """Give the 5-tuple of the answers."""
-        return Ends(self.protocol, self.dst, self.src)
+        return FiveTuple(self.protocol, self.dst, self.src)
 
 
 @dataclass(frozen=True)
 class KnownTranslations:
     """Tracked connections, either tuple by the other, and backends by service."""
 
-    connections: Mapping[Ends, Ends]
+    connections: Mapping[FiveTuple, FiveTuple]
     backends: Mapping[Endpoint, frozenset[Endpoint]]
 
     def __bool__(self) -> bool:
@@ -60,7 +60,7 @@ def of(cluster: Cluster) -> KnownTranslations:
     """Gather what a cluster's files say; empty where none were given."""
     if not cluster.facts and not cluster.services:
         return NOTHING_KNOWN
-    connections: dict[Ends, Ends] = {}
+    connections: dict[FiveTuple, FiveTuple] = {}
     for fact in cluster.facts_of("connections"):
         for row in fact.rows:
             for original, translated in _tuples(row):
@@ -75,14 +75,14 @@ def of(cluster: Cluster) -> KnownTranslations:
     return KnownTranslations(connections, backends)
 
 
-def _tuples(row: Mapping[str, str]) -> Iterator[tuple[Ends, Ends]]:
+def _tuples(row: Mapping[str, str]) -> Iterator[tuple[FiveTuple, FiveTuple]]:
     """Give both tuples of a tracked connection, and those of its answers, where they differ."""
     protocol = _PROTOCOLS.get(row.get("protocol", ""))
     parts = [_endpoint(row, prefix + end) for prefix in ("", "reply_") for end in ("src", "dst")]
     if protocol is None or None in parts:
         return
     src, dst, reply_src, reply_dst = (part for part in parts if part is not None)
-    original, translated = Ends(protocol, src, dst), Ends(protocol, reply_dst, reply_src)
+    original, translated = FiveTuple(protocol, src, dst), FiveTuple(protocol, reply_dst, reply_src)
     if original != translated:
         yield original, translated
         yield original.reverse(), translated.reverse()
@@ -102,8 +102,8 @@ class Between:
     """
 
     known: KnownTranslations
-    near: Mapping[int, Ends]
-    far: Mapping[int, Ends]
+    near: Mapping[int, FiveTuple]
+    far: Mapping[int, FiveTuple]
     at: Mapping[tuple[str, Endpoint], int]
 
     @classmethod
@@ -115,7 +115,9 @@ class Between:
         return cls.named(known, near, far)
 
     @classmethod
-    def named(cls, known: KnownTranslations, near: Mapping[int, Ends], far: Mapping[int, Ends]) -> "Between":
+    def named(
+        cls, known: KnownTranslations, near: Mapping[int, FiveTuple], far: Mapping[int, FiveTuple]
+    ) -> "Between":
         """Take 5-tuples by number."""
         return cls(known, near, far, Counter((end, getattr(e, end)) for e in far.values() for end in _WAYS))
 
@@ -140,12 +142,12 @@ class Between:
         return 0.0
 
 
-def _ends(flows: Flows, numbered: Mapping[int, int]) -> list[Ends]:
+def _ends(flows: Flows, numbered: Mapping[int, int]) -> list[FiveTuple]:
     """Give the 5-tuples of some flows."""
     rows = np.fromiter(numbered.values(), np.int64, len(numbered))
     src, dst = (text(a[rows], flows.family[rows]) for a in (flows.src, flows.dst))
     ports = zip(flows.sport[rows].tolist(), flows.dport[rows].tolist(), strict=True)
     return [
-        Ends(protocol, Endpoint(a, sport), Endpoint(b, dport))
+        FiveTuple(protocol, Endpoint(a, sport), Endpoint(b, dport))
         for protocol, a, b, (sport, dport) in zip(flows.protocol[rows].tolist(), src, dst, ports, strict=True)
     ]

@@ -41,7 +41,7 @@ from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Poin
 from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.pairing.routes import Elsewhere, Route
-from vxlanalyze.pairing.strict import Pairs, Sightings
+from vxlanalyze.pairing.strict import KeyedRows, Pairs
 from vxlanalyze.wire.model import Decoded, Tunnel
 
 
@@ -97,13 +97,13 @@ def _named(cluster: Cluster, captures: Sequence[tuple[Source, Decoded]]) -> Clus
     return replace(cluster, hosts=tuple(names.items())) if names else cluster
 
 
-def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> Sightings:
+def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> KeyedRows:
     """Give the sightings of one of the captures for matching; of the others only the flows are needed."""
     decoded = [segments.complete_lengths(d) if i == number else d for i, (_, d) in enumerate(captures)]
     facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
     decoded[number] = repeats.without(decoded[number])
     main = [p for p in points.places(list(zip(facts, decoded, strict=True))) if p.main]
-    return Sightings.of(decoded[number], main[number])
+    return KeyedRows.of(decoded[number], main[number])
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def _homes(
             return addresses.NOTHING_COMMON
         here, there = decoded[i].index, decoded[j].index
         if (partner == NO_ROW).all():  # all outer headers may have been rewritten on the path
-            inner = [Sightings.of(decoded[n], main[n], Level.INNER) for n in (i, j)]
+            inner = [KeyedRows.of(decoded[n], main[n], Level.INNER) for n in (i, j)]
             partner = strict.partners([strict.pairs(*inner)], len(here))
         # Unencapsulated traffic between the nodes, above all ARP, is as good evidence as tunnel packets.
         tunnelled = decoded[i].flows.tunnel != Tunnel.NONE

@@ -25,7 +25,7 @@ _NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TupleRows:
     """Rows of some tuples at one capture, by tuple and then in file order; shape ``(k,)``."""
 
     row: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Rows:
     @classmethod
     def of(
         cls, capture: Decoded, of_flow: NDArray[np.int32], wanted: NDArray[np.bool_], protocol: int
-    ) -> "Rows":
+    ) -> "TupleRows":
         """Choose the frames of wanted tuples and a protocol, in the order of tuple and capture."""
         index, flows = capture.index, capture.flows
         row = rows_of(index.flow, wanted[of_flow] & (flows.protocol == protocol))
@@ -88,7 +88,7 @@ def _counting(
 
 
 def tcp_sizes(
-    rows: Rows, others: list[Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
+    rows: TupleRows, others: list[TupleRows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Segment size by tuple, 0 where its frames are wire packets or it is unknown; shape ``(t,)``.
 
@@ -118,7 +118,7 @@ def tcp_sizes(
 
 
 def _smaller_elsewhere(
-    rows: Rows, others: list[Rows], starts: list[NDArray[np.int64]], allowed: NDArray[np.int64]
+    rows: TupleRows, others: list[TupleRows], starts: list[NDArray[np.int64]], allowed: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Smaller frames at another point that start with the same packet: tuple and length of each.
 
@@ -134,7 +134,7 @@ def _smaller_elsewhere(
 
 
 def same_start(
-    payload: NDArray[np.int64], start: NDArray[np.int64], other: Rows, other_start: NDArray[np.int64]
+    payload: NDArray[np.int64], start: NDArray[np.int64], other: TupleRows, other_start: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of frames that have a smaller counterpart at another point, and its length."""
     some = (other.payload > 0) & (other_start >= 0)
@@ -158,7 +158,7 @@ def _mode_by(group: NDArray[np.int64], value: NDArray[np.int64], groups: int) ->
     return result
 
 
-def _size_by_id(rows: Rows, tuples: int) -> NDArray[np.int64]:
+def _size_by_id(rows: TupleRows, tuples: int) -> NDArray[np.int64]:
     """Size implied by the steps of the IP ID: the largest of payload / step, rounded up.
 
     Reordered packets make that meaningless; then the most frequent value is taken.
@@ -172,7 +172,7 @@ def _size_by_id(rows: Rows, tuples: int) -> NDArray[np.int64]:
 
 
 def _share_of_id_steps(
-    rows: Rows, size: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None
+    rows: TupleRows, size: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Share of the given frames, by tuple, whose IP ID step equals the segment count for `size` (0: one)."""
     known = (rows.id_step > 0) & (rows.payload > 0 if chosen is None else chosen)
@@ -187,7 +187,7 @@ def segments_in(payload: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[
 
 
 def udp_sizes(
-    rows: Rows, others: list[Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
+    rows: TupleRows, others: list[TupleRows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Datagram size of UDP GSO by tuple, and no second one; shape ``(t,)``.
 

@@ -18,7 +18,7 @@ from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.segment_sizes import (
     MAX_SEGMENTS,
     NOT_SEEN,
-    Rows,
+    TupleRows,
     same_start,
     segments_in,
     tcp_sizes,
@@ -103,9 +103,9 @@ def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[n
         if not suspect.any():
             continue
         for protocol, decide in ((TCP, tcp_sizes), (UDP, udp_sizes)):
-            rows = Rows.of(capture, tuples.of_flow[here], suspect, protocol)
+            rows = TupleRows.of(capture, tuples.of_flow[here], suspect, protocol)
             if len(rows.row):
-                there = [Rows.of(c, t, suspect, protocol) for c, t in others]
+                there = [TupleRows.of(c, t, suspect, protocol) for c, t in others]
                 decided, also = decide(rows, there, limit, elsewhere)
                 chosen = present(rows.tuple)
                 size[chosen], second[chosen] = decided[chosen], also[chosen]
@@ -148,7 +148,7 @@ def _of_second_size(
     does not explain it.
     """
     both = (size > 0) & (second > 0)
-    every = [Rows.of(c, t, both, TCP) for c, t in zip(captures, tuples.of_flow, strict=True)]
+    every = [TupleRows.of(c, t, both, TCP) for c, t in zip(captures, tuples.of_flow, strict=True)]
     rows, start = every[here], every[here].tuple << 32 | every[here].seq
     first, also = size[rows.tuple], second[rows.tuple]
     chosen, certain = _by_step(rows, size, second)
@@ -167,7 +167,7 @@ def _of_second_size(
 
 
 def _by_step(
-    rows: Rows, size: NDArray[np.int64], second: NDArray[np.int64]
+    rows: TupleRows, size: NDArray[np.int64], second: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Rows whose IP ID step only the second size explains, and rows whose step is usable at all."""
     counts = np.bincount(rows.tuple, rows.id_step > 1, len(size))[rows.tuple] > 0  # else one for all segments
@@ -176,7 +176,7 @@ def _by_step(
     return certain & other & (rows.id_step == segments_in(rows.payload, second[rows.tuple])), certain
 
 
-def _frame_key(rows: Rows) -> NDArray[np.uint64]:
+def _frame_key(rows: TupleRows) -> NDArray[np.uint64]:
     """Tuple, sequence number and length of each row in one number."""
     place = (rows.tuple << 32 | rows.seq).astype(np.uint64)
     return place * hashing.GOLDEN ^ rows.payload.astype(np.uint64)

@@ -22,24 +22,24 @@ from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import Decoded
 
 
-class Sightings(NamedTuple):
+class KeyedRows(NamedTuple):
     """Rows of one capture that can be matched, and their keys, shapes ``(k,)``."""
 
     row: NDArray[np.int32]
     key: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, decoded: Decoded, place: Place, level: Level = Level.OUTER) -> "Sightings":
+    def of(cls, decoded: Decoded, place: Place, level: Level = Level.OUTER) -> "KeyedRows":
         """Those of the rows at a place that have a flow, which fragments and unknown protocols do not."""
         row = rows_of(decoded.index.flow, place.flows)
         return cls(row, identity.frame_keys(level, decoded, row))
 
-    def parted(self, parts: int) -> "list[Sightings]":
+    def parted(self, parts: int) -> "list[KeyedRows]":
         """Split into partitions, each in the original order."""
         part = (self.key % np.uint64(parts)).astype(np.int32)
         order = np.argsort(part, kind="stable")
         borders = np.searchsorted(part[order], np.arange(1, parts))
-        return [Sightings(self.row[some], self.key[some]) for some in np.split(order, borders)]
+        return [KeyedRows(self.row[some], self.key[some]) for some in np.split(order, borders)]
 
 
 class Pairs(NamedTuple):
@@ -49,7 +49,7 @@ class Pairs(NamedTuple):
     second: NDArray[np.int32]
 
 
-def pairs(first: Sightings, second: Sightings) -> Pairs:
+def pairs(first: KeyedRows, second: KeyedRows) -> Pairs:
     """Pair the rows whose keys occur once on each side."""
     found = match.unique(first.key, second.key)
     paired = found != match.NO_PARTNER
@@ -69,5 +69,5 @@ def neighbours(captures: Sequence[tuple[Decoded, Place]]) -> list[list[Pairs]]:
     if len(captures) < 2:
         return []
     with threads(2) as pool:  # the kernel releases the lock
-        seen = list(pool.map(lambda capture: Sightings.of(*capture), captures))
+        seen = list(pool.map(lambda capture: KeyedRows.of(*capture), captures))
     return [[pairs(here, there)] for here, there in pairwise(seen)]

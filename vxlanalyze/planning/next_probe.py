@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vxlanalyze.kubernetes.model import address_text, parse_endpoint
-from vxlanalyze.planning.probes import Case, Outcome, Probe, Question, best
+from vxlanalyze.planning.probes import Case, Observation, Probe, Question, best
 from vxlanalyze.planning.questions import QUESTIONS
 from vxlanalyze.report import still_open
 from vxlanalyze.report.model import FindingRecord, OpenRecord, OutcomeRecord, ProbeRecord, Report, key_of
@@ -53,7 +53,7 @@ def _record(question: Question, case: Case, keys: Sequence[str], probe: Probe) -
 
 
 def _outcomes(
-    question: Question, case: Case, keys: Sequence[str], outcomes: Sequence[Outcome]
+    question: Question, case: Case, keys: Sequence[str], outcomes: Sequence[Observation]
 ) -> Iterator[OutcomeRecord]:
     for outcome in outcomes:
         left = [key for key in keys if key in outcome.leaves]

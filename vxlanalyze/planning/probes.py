@@ -65,7 +65,7 @@ Steps = Sequence[tuple[str, Step]]  # each with its node; "" means where the clu
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Observation:
     """A possible observation, and the explanations that remain."""
 
     seen: str
@@ -82,12 +82,14 @@ class Probe:
     title: str
     minutes: float
     steps: Callable[[Case], Steps]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Observation, ...]
 
 
 def probe(title: str, minutes: float, steps: Callable[[Case], Steps], *outcomes: tuple[str, str]) -> Probe:
     """Declare a test; each outcome has the keys of the explanations that remain."""
-    return Probe(title, minutes, steps, tuple(Outcome(seen, tuple(keys.split())) for seen, keys in outcomes))
+    return Probe(
+        title, minutes, steps, tuple(Observation(seen, tuple(keys.split())) for seen, keys in outcomes)
+    )
 
 
 def always(*keys: str) -> Callable[[Case], Sequence[str]]:

@@ -10,7 +10,7 @@ from vxlanalyze import __version__
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.requests import answers, one_way
 from vxlanalyze.analysis.requests.acceptance import not_taken_by_pair
-from vxlanalyze.analysis.requests.dns_questions import Question, questions
+from vxlanalyze.analysis.requests.dns_questions import DnsQuestion, questions
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
 from vxlanalyze.analysis.tcp.unanswered_data import unanswered_by_pair
 from vxlanalyze.analysis.underlay.accounting import accounts
@@ -211,7 +211,7 @@ def _with_data(figures: ServiceFigures, unanswered: int) -> ServiceFigures:
 
 
 def _service_record(
-    figures: ServiceFigures, time_ns: DividedRecord | None, queries: Sequence[Question], not_taken: int
+    figures: ServiceFigures, time_ns: DividedRecord | None, queries: Sequence[DnsQuestion], not_taken: int
 ) -> ServiceRecord:
     record: ServiceRecord = {
         "protocol": figures.protocol,

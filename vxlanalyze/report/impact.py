@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.requests import measure
-from vxlanalyze.analysis.requests.services import Pairs, ServiceFigures, pairs, services
+from vxlanalyze.analysis.requests.services import ClientServerPairs, ServiceFigures, pairs, services
 from vxlanalyze.kubernetes.model import Cluster, parse_endpoint
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report.model import FindingRecord
@@ -87,7 +87,7 @@ def _groups(comparison: Comparison) -> Iterator[_Suffering]:
         yield _Suffering(what, node, group)
 
 
-def _since(requests: Requests, between: Pairs) -> NDArray[np.int64]:
+def _since(requests: Requests, between: ClientServerPairs) -> NDArray[np.int64]:
     """Start of the silence of each pair at one point, shape ``(g,)``."""
     pair = between.of_tuple[requests.tuple_of]
     sent_ns = requests.point.index.time_ns[requests.first_row]

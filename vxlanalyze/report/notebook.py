@@ -59,7 +59,7 @@ def finding_html(finding: FindingRecord) -> str:
     return _render("notebook_finding.html", finding=finding)
 
 
-def _telling(drawn: Sequence[pictures.Picture], report: Report) -> int:
+def _telling(drawn: Sequence[pictures.DrawnPlot], report: Report) -> int:
     """Choose the picture to show at first: of the hop with the first finding, else of the first hop."""
     where = next((finding["direction"] for finding in report.findings if finding["direction"]), None)
     return next((number for number, one in enumerate(drawn) if where in one.directions), 0)

@@ -22,7 +22,7 @@ _MOST_QUESTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PageColumn:
     """A column of a long table.
 
     Parameters
@@ -70,55 +70,55 @@ class LongTable:
     order: str
     total: int
     held: int
-    columns: tuple[Column, ...]
+    columns: tuple[PageColumn, ...]
     rows: list[tuple[bool, list[Cell]]]
     data: Markup
 
 
 _FLOWS = (
-    Column("Direction", "direction", "way"),
-    Column("Protocol", "protocol"),
-    Column("Source", "src", "end", "sport"),
-    Column("Destination", "dst", "end", "dport"),
-    Column("Sent", "sent", "count"),
-    Column("Lost", "lost", "count"),
-    Column("Loss", "lost", "share", "delivered"),
-    Column("VNI", "vni", "number", detail=True),
-    Column("Delivered", "delivered", "count", detail=True),
-    Column("Unknown", "unknown", "count", detail=True),
-    Column("Bytes of inner IP", "bytes", "count", detail=True),
-    Column("Largest delivered", "largest_delivered", "bytes", detail=True),
-    Column("Smallest lost", "smallest_lost", "bytes", detail=True),
-    Column("First frame", "first_frame", "number", detail=True),
-    Column("First lost frame", "first_lost_frame", "number", detail=True),
+    PageColumn("Direction", "direction", "way"),
+    PageColumn("Protocol", "protocol"),
+    PageColumn("Source", "src", "end", "sport"),
+    PageColumn("Destination", "dst", "end", "dport"),
+    PageColumn("Sent", "sent", "count"),
+    PageColumn("Lost", "lost", "count"),
+    PageColumn("Loss", "lost", "share", "delivered"),
+    PageColumn("VNI", "vni", "number", detail=True),
+    PageColumn("Delivered", "delivered", "count", detail=True),
+    PageColumn("Unknown", "unknown", "count", detail=True),
+    PageColumn("Bytes of inner IP", "bytes", "count", detail=True),
+    PageColumn("Largest delivered", "largest_delivered", "bytes", detail=True),
+    PageColumn("Smallest lost", "smallest_lost", "bytes", detail=True),
+    PageColumn("First frame", "first_frame", "number", detail=True),
+    PageColumn("First lost frame", "first_lost_frame", "number", detail=True),
 )
 _LOST = (
-    Column("Time (s)", "time_ns", "seconds"),
-    Column("Direction", "direction", "way"),
-    Column("Frame", "frame", "number"),
-    Column("Protocol", "protocol"),
-    Column("Source", "src", "end", "sport"),
-    Column("Destination", "dst", "end", "dport"),
-    Column("On the wire", "wire_length", "bytes"),
-    Column("VNI", "vni", "number", detail=True),
-    Column("Segment of the super-packet", "segment", "number", detail=True),
-    Column("Inner length", "length", "bytes", detail=True),
-    Column("TCP flags", "flags", detail=True),
-    Column("TCP sequence number", "seq", "number", detail=True),
+    PageColumn("Time (s)", "time_ns", "seconds"),
+    PageColumn("Direction", "direction", "way"),
+    PageColumn("Frame", "frame", "number"),
+    PageColumn("Protocol", "protocol"),
+    PageColumn("Source", "src", "end", "sport"),
+    PageColumn("Destination", "dst", "end", "dport"),
+    PageColumn("On the wire", "wire_length", "bytes"),
+    PageColumn("VNI", "vni", "number", detail=True),
+    PageColumn("Segment of the super-packet", "segment", "number", detail=True),
+    PageColumn("Inner length", "length", "bytes", detail=True),
+    PageColumn("TCP flags", "flags", detail=True),
+    PageColumn("TCP sequence number", "seq", "number", detail=True),
 )
 _SERVICES = (
-    Column("Protocol", "protocol"),
-    Column("Client", "client", "end"),
-    Column("Server", "server", "end"),
-    Column("Service", "service", "lines"),
-    Column("Requests", "requests", "count"),
-    Column("Answered", "answered", "count"),
-    Column("Refused", "refused", "count"),
-    Column("Unanswered", "unanswered", "count"),
-    Column("Answers not taken", "not_taken", "count", detail=True),
-    Column("Latency p50", "p50", "span"),
-    Column("p99", "p99", "span"),
-    Column("At the server p50", "own", "span", detail=True),
+    PageColumn("Protocol", "protocol"),
+    PageColumn("Client", "client", "end"),
+    PageColumn("Server", "server", "end"),
+    PageColumn("Service", "service", "lines"),
+    PageColumn("Requests", "requests", "count"),
+    PageColumn("Answered", "answered", "count"),
+    PageColumn("Refused", "refused", "count"),
+    PageColumn("Unanswered", "unanswered", "count"),
+    PageColumn("Answers not taken", "not_taken", "count", detail=True),
+    PageColumn("Latency p50", "p50", "span"),
+    PageColumn("p99", "p99", "span"),
+    PageColumn("At the server p50", "own", "span", detail=True),
 )
 
 
@@ -167,7 +167,7 @@ def _table(
     title: str,
     said: tuple[str, str, str],
     total: int,
-    content: tuple[tuple[Column, ...], Packed, Mapping[str, str]],
+    content: tuple[tuple[PageColumn, ...], Packed, Mapping[str, str]],
 ) -> LongTable:
     columns, packed, names = content
     one, several, order = said
@@ -192,7 +192,7 @@ def _is_bad(row: Mapping[str, Any]) -> bool:
     return bool(row.get("unanswered") or ("sent" in row and row["lost"]))
 
 
-def _cell(column: Column, row: Mapping[str, Any], names: Mapping[str, str]) -> Cell:
+def _cell(column: PageColumn, row: Mapping[str, Any], names: Mapping[str, str]) -> Cell:
     value, beside = row[column.field], row.get(column.beside)
     if value is None:
         return Cell(NOTHING)
@@ -218,7 +218,7 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _data(columns: tuple[Column, ...], packed: Packed, names: Mapping[str, str]) -> Markup:
+def _data(columns: tuple[PageColumn, ...], packed: Packed, names: Mapping[str, str]) -> Markup:
     """All rows as JSON for embedding in a page: sanitised, and without the end of its element."""
     fields = {f for c in columns for f in (c.field, c.beside) if f in packed["columns"]}
     known = set(packed["texts"])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.tcp.exchanges import exchanges, one_clock
 from vxlanalyze.pairing.model import Comparison
@@ -20,7 +20,7 @@ def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
     if found is None or not (found.pair >= 0).any():
         return {}
     data = np.unique(found.pair[~found.opens])
-    is_tcp = pairs(comparison).kind[np.maximum(found.pair, 0)] == Kind.TCP
+    is_tcp = pairs(comparison).kind[np.maximum(found.pair, 0)] == RequestKind.TCP
     kept = (found.pair >= 0) & ~(is_tcp & found.opens & np.isin(found.pair, data))
     chosen = np.flatnonzero(kept)
     chosen = chosen[np.argsort(found.pair[chosen], kind="stable")]

@@ -14,7 +14,7 @@ from vxlanalyze.text.words import listed
 _COMMAND = re.compile(r"^(?:\$ |(?P<node>[^#]*[^\s#])# )(?P<command>\S.*)$")
 
 
-class Step(NamedTuple):
+class RemedyStep(NamedTuple):
     """A part of a remedy: a sentence (`command` is ""), or a command with its node or nodes ("" for any)."""
 
     text: str
@@ -37,15 +37,15 @@ def written(*parts: str) -> str:
     return "\n".join(filter(None, (part.strip() for part in parts)))
 
 
-def steps(remedy: str) -> list[Step]:
+def steps(remedy: str) -> list[RemedyStep]:
     """Split a remedy into sentences and commands."""
-    found: list[Step] = []
+    found: list[RemedyStep] = []
     for line in filter(None, (line.strip() for line in remedy.splitlines())):
         match = _COMMAND.match(line)
         if match is not None:
-            found.append(Step(line, match["node"] or "", match["command"]))
+            found.append(RemedyStep(line, match["node"] or "", match["command"]))
         else:
-            found.append(Step(line))
+            found.append(RemedyStep(line))
     return found
 
 
@@ -59,21 +59,21 @@ def parts(remedy: str) -> list[tuple[list[str], list[str]]]:
     return found
 
 
-def merged_steps(remedy: str) -> list[Step]:
+def merged_steps(remedy: str) -> list[RemedyStep]:
     """Split a remedy for reading: a command that several nodes run appears once, with all of them."""
-    found: list[Step] = []
+    found: list[RemedyStep] = []
     for is_command, group in groupby(steps(remedy), key=lambda step: bool(step.command)):
         run = list(group)
         found += _merged(run) if is_command else run
     return found
 
 
-def _merged(run: Sequence[Step]) -> list[Step]:
+def _merged(run: Sequence[RemedyStep]) -> list[RemedyStep]:
     """Merge equal commands of different nodes, unless a node would run its commands in another order."""
     nodes_of: dict[tuple[str, bool], list[str]] = {}
     for step in run:
         nodes_of.setdefault((step.command, bool(step.node)), []).append(step.node)
-    merged = [Step("", listed(nodes), command) for (command, _), nodes in nodes_of.items()]
+    merged = [RemedyStep("", listed(nodes), command) for (command, _), nodes in nodes_of.items()]
     in_order = [(node, command) for (command, _), nodes in nodes_of.items() for node in nodes]
     same = all(
         [command for n, command in in_order if n == node] == [s.command for s in run if s.node == node]

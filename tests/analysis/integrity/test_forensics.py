@@ -10,7 +10,7 @@ import pytest
 from tests.diagnostics import headers
 from tests.simulate import NODE1, NODE2, POD1, POD2, Flow, Traffic, comparison
 from vxlanalyze.analysis.integrity import forensics
-from vxlanalyze.analysis.integrity.forensics import Kind
+from vxlanalyze.analysis.integrity.forensics import ChecksumKind
 from vxlanalyze.wire.model import Checksum
 
 GATEWAY = "172.26.50.9"
@@ -70,7 +70,7 @@ def test_a_port_rewritten_between_the_captures_is_proved_by_the_senders():
 
     told = examine(sent, received)
 
-    assert told.kind is Kind.PORT
+    assert told.kind is ChecksumKind.PORT
     assert told.proved
     assert told.original_ports == (44246,)
     assert told.seen_ports == (7103,)
@@ -83,7 +83,7 @@ def test_a_port_rewritten_before_the_senders_capture_is_recovered():
 
     told = examine(seen, seen, flows=2)
 
-    assert told.kind is Kind.PORT
+    assert told.kind is ChecksumKind.PORT
     assert not told.proved
     assert set(told.original_ports) == {44246, 46270}
     assert told.same_at_both == 10
@@ -92,30 +92,30 @@ def test_a_port_rewritten_before_the_senders_capture_is_recovered():
 def test_wrong_values_that_agree_on_no_port_left_wrong():
     rng = np.random.default_rng(4)
     seen = [frame(i, 40000, stored=int(rng.integers(1, 65535))) for i in range(10)]
-    assert examine(seen, seen).kind is Kind.LEFT_WRONG
+    assert examine(seen, seen).kind is ChecksumKind.LEFT_WRONG
 
 
 def test_one_packet_alone_recovers_no_port():
     seen = [frame(1, 7103, stored=right(frame(1, 44246)))]
-    assert examine(seen, seen).kind is Kind.LEFT_WRONG
+    assert examine(seen, seen).kind is ChecksumKind.LEFT_WRONG
 
 
 def test_all_ones_is_recognised_whichever_point_shows_it():
     sent = [frame(i, 40000, stored=0xFFFF) for i in range(10)]
-    assert examine(sent, sent, Checksum.ALL_ONES).kind is Kind.ALL_ONES
-    assert examine(sent, [frame(i, 40000, stored=0x9C79) for i in range(10)]).kind is Kind.ALL_ONES
+    assert examine(sent, sent, Checksum.ALL_ONES).kind is ChecksumKind.ALL_ONES
+    assert examine(sent, [frame(i, 40000, stored=0x9C79) for i in range(10)]).kind is ChecksumKind.ALL_ONES
 
 
 def test_an_address_rewritten_without_the_checksum_is_recognised():
     sent = [frame(i, 40000) for i in range(10)]
     received = [frame(i, 40000, src=GATEWAY, stored=right(s)) for i, s in enumerate(sent)]
-    assert examine(sent, received).kind is Kind.ADDRESS
+    assert examine(sent, received).kind is ChecksumKind.ADDRESS
 
 
 def test_bytes_changed_under_a_right_checksum_are_recognised():
     sent = [frame(i, 40000) for i in range(10)]
     received = [s[:55] + bytes([s[55] ^ 1]) + s[56:] for s in sent]  # the inner destination MAC
-    assert examine(sent, received).kind is Kind.COVERED
+    assert examine(sent, received).kind is ChecksumKind.COVERED
 
 
 def test_a_vni_rewritten_under_a_right_checksum_is_no_rewritten_port():
@@ -125,7 +125,7 @@ def test_a_vni_rewritten_under_a_right_checksum_is_no_rewritten_port():
 
     told = examine(sent, received)
 
-    assert told.kind is Kind.VNI
+    assert told.kind is ChecksumKind.VNI
     assert told.vnis == ((1, 257),)
 
 
@@ -137,7 +137,7 @@ def test_a_vni_rewritten_behind_a_card_that_filled_in_the_checksum_is_told():
     unfilled = [frame(i, 40000, stored=~headers.checksum(pseudo) & 0xFFFF) for i in range(10)]
     received = [s[:47] + b"\x01" + s[48:] for s in whole]
 
-    assert examine(unfilled, received).kind is Kind.VNI
+    assert examine(unfilled, received).kind is ChecksumKind.VNI
 
 
 def test_what_the_card_is_to_complete_further_in_was_right_when_it_left():
@@ -148,13 +148,13 @@ def test_what_the_card_is_to_complete_further_in_was_right_when_it_left():
     sent, received = (in_tunnel(inner, stored=right(in_tunnel(whole))) for inner in (unfilled, whole))
     changed = received[:47] + b"\x01" + received[48:]
 
-    assert examine([sent] * 10, [changed] * 10).kind is Kind.VNI
+    assert examine([sent] * 10, [changed] * 10).kind is ChecksumKind.VNI
 
 
 def test_a_card_that_writes_another_value_is_recognised():
     sent = [frame(i, 40000) for i in range(10)]
     received = [frame(i, 40000, stored=right(s) ^ 0x5AA5) for i, s in enumerate(sent)]
-    assert examine(sent, received).kind is Kind.FILLED_WRONG
+    assert examine(sent, received).kind is ChecksumKind.FILLED_WRONG
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -162,14 +162,14 @@ def test_random_values_are_never_taken_for_rewritten_ports(seed):
     rng = np.random.default_rng(seed)
     flows = int(rng.integers(1, 12))
     seen = [frame(i, 40000, stored=int(rng.integers(1, 65535)), flow=i % flows) for i in range(3 * flows)]
-    assert examine(seen, seen, flows=flows).kind is Kind.LEFT_WRONG
+    assert examine(seen, seen, flows=flows).kind is ChecksumKind.LEFT_WRONG
 
 
 def test_a_large_number_of_packets_is_sampled():
     one = [frame(1, 40000)]
     told = examine(one * 3000, [frame(1, 40000, stored=1)] * 3000)
     assert told.sampled == 2000
-    assert replace(told, sampled=0).kind is Kind.FILLED_WRONG
+    assert replace(told, sampled=0).kind is ChecksumKind.FILLED_WRONG
 
 
 def segments(errors, good=0):
@@ -196,10 +196,10 @@ def twice(errors, good=0):
 def test_runs_of_segments_that_share_one_error_were_segmented_twice():
     found = twice([0x1A2B] * 11 + [0x7788] * 9, good=6)
 
-    assert (found.kind, found.runs, found.longest_run) == (Kind.SEGMENTED_TWICE, 2, 11)
+    assert (found.kind, found.runs, found.longest_run) == (ChecksumKind.SEGMENTED_TWICE, 2, 11)
     assert found.others_right == 6
 
 
 @pytest.mark.parametrize("errors", [list(range(100, 2000, 100)), [0x1A2B, 0x7788] * 8])
 def test_errors_that_change_from_segment_to_segment_are_no_second_segmentation(errors):
-    assert twice(errors).kind is Kind.LEFT_WRONG
+    assert twice(errors).kind is ChecksumKind.LEFT_WRONG

@@ -8,7 +8,7 @@ import pytest
 from tests.diagnostics import workload as net
 from tests.simulate import ICMP, START_NS, TCP, UDP, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.picture import Kind
+from vxlanalyze.analysis.loss.picture import LossKind
 from vxlanalyze.analysis.loss.traits import Trait
 
 
@@ -86,21 +86,21 @@ def test_nothing_lost_has_no_explanation():
 
 
 FAULTS = {
-    "path from 2 s on": (net.between(2, 1e9), Kind.PATH, (steps, busy, many_flows)),
-    "outage of 1 s": (net.between(1, 2), Kind.INTERRUPTION, (busy,)),
-    "outage of 0.4 s": (net.between(1, 1.4), Kind.INTERRUPTION, (busy,)),
-    "dead at first": (net.between(0, 1), Kind.INTERRUPTION, (busy, many_flows)),
-    "above 1450": (net.above(1450), Kind.SIZE, (steps, busy, many_flows)),
-    "above 1200": (net.above(1200), Kind.SIZE, (steps, busy, many_flows)),
-    "above 1450 from 4 s on": (net.both(net.above(1450), net.between(4, 1e9)), Kind.SIZE, (many_flows,)),
-    "TCP and UDP": (net.of_protocols(TCP, UDP), Kind.PROTOCOL, (steps, busy, many_flows)),
-    "ICMP": (net.of_protocols(ICMP), Kind.PROTOCOL, (steps, busy, many_flows, short)),
-    "port 8080": (net.to_port(8080), Kind.FLOW, (steps, busy, many_flows)),
-    "DNS": (net.to_port(53), Kind.FLOW, (steps, busy, many_flows, short)),
-    "DNS from 2 s on": (net.both(net.to_port(53), net.between(2, 1e9)), Kind.FLOW, (steps,)),
-    "one address": (net.to_address("10.233.65.250"), Kind.FLOW, (steps, busy, many_flows)),
-    "one of 2 paths": (net.of_member(2, 1), Kind.ECMP, (steps, busy, many_flows)),
-    "one of 4 paths": (net.of_member(4, 1), Kind.ECMP, (steps, busy, many_flows)),
+    "path from 2 s on": (net.between(2, 1e9), LossKind.PATH, (steps, busy, many_flows)),
+    "outage of 1 s": (net.between(1, 2), LossKind.INTERRUPTION, (busy,)),
+    "outage of 0.4 s": (net.between(1, 1.4), LossKind.INTERRUPTION, (busy,)),
+    "dead at first": (net.between(0, 1), LossKind.INTERRUPTION, (busy, many_flows)),
+    "above 1450": (net.above(1450), LossKind.SIZE, (steps, busy, many_flows)),
+    "above 1200": (net.above(1200), LossKind.SIZE, (steps, busy, many_flows)),
+    "above 1450 from 4 s on": (net.both(net.above(1450), net.between(4, 1e9)), LossKind.SIZE, (many_flows,)),
+    "TCP and UDP": (net.of_protocols(TCP, UDP), LossKind.PROTOCOL, (steps, busy, many_flows)),
+    "ICMP": (net.of_protocols(ICMP), LossKind.PROTOCOL, (steps, busy, many_flows, short)),
+    "port 8080": (net.to_port(8080), LossKind.FLOW, (steps, busy, many_flows)),
+    "DNS": (net.to_port(53), LossKind.FLOW, (steps, busy, many_flows, short)),
+    "DNS from 2 s on": (net.both(net.to_port(53), net.between(2, 1e9)), LossKind.FLOW, (steps,)),
+    "one address": (net.to_address("10.233.65.250"), LossKind.FLOW, (steps, busy, many_flows)),
+    "one of 2 paths": (net.of_member(2, 1), LossKind.ECMP, (steps, busy, many_flows)),
+    "one of 4 paths": (net.of_member(4, 1), LossKind.ECMP, (steps, busy, many_flows)),
 }
 
 
@@ -156,15 +156,15 @@ def test_a_blocked_service_of_large_packets_only_is_one_finding():
     """Bulk that is lost whole and larger than all else fits a size and a service: the size is told."""
     bulk = Traffic(Flow(dport=5201), packets=50, payload=1400, every_s=0.1, lost=True)
     told = forward(bulk, Traffic(ping(), packets=60, every_s=0.1))
-    assert [e.kind for e in told.explanations] == [Kind.SIZE]
-    assert Kind.FLOW in told.explanations[0].rivals
+    assert [e.kind for e in told.explanations] == [LossKind.SIZE]
+    assert LossKind.FLOW in told.explanations[0].rivals
 
 
 def test_a_blocked_service_of_small_packets_is_not_a_size():
     """A limit of 200 bytes is nothing that links have."""
     small = Traffic(Flow(dport=5201), packets=30, payload=150, every_s=0.1, lost=True)
     told = forward(small, Traffic(ping(), packets=60, payload=40, every_s=0.1))
-    assert [e.kind for e in told.explanations] == [Kind.FLOW]
+    assert [e.kind for e in told.explanations] == [LossKind.FLOW]
 
 
 def test_one_flow_of_many_to_a_service_is_a_path_not_a_service():
@@ -172,7 +172,7 @@ def test_one_flow_of_many_to_a_service_is_a_path_not_a_service():
         Traffic(Flow(protocol=TCP, sport=40000 + i, dport=80), packets=20, lost=i == 3) for i in range(8)
     ]
     told = forward(*flows)
-    assert [e.kind for e in told.explanations] == [Kind.ECMP]
+    assert [e.kind for e in told.explanations] == [LossKind.ECMP]
 
 
 def test_a_stalled_transfer_at_the_end_is_a_size_not_a_path_that_died():
@@ -180,7 +180,7 @@ def test_a_stalled_transfer_at_the_end_is_a_size_not_a_path_that_died():
     web = Flow(protocol=TCP, sport=40000, dport=8080)
     early = Traffic(web, packets=30, payload=50, every_s=0.05)
     stuck = Traffic(web, time_s=2 + np.array([0, 0.2, 0.6, 1.4, 3.0, 6.2]), payload=1400, lost=True)
-    assert [e.kind for e in forward(early, stuck).explanations] == [Kind.SIZE]
+    assert [e.kind for e in forward(early, stuck).explanations] == [LossKind.SIZE]
 
 
 def test_what_is_judged_unknown_is_no_evidence():
@@ -199,7 +199,7 @@ def test_the_second_tunnel_endpoint_alone_may_be_dead():
         Traffic(Flow(dst="10.233.65.20"), packets=40),
         Traffic(ping(), packets=40),
     )
-    assert [(e.kind, e.rule.trait) for e in told.explanations] == [(Kind.PATH, Trait.TUNNEL_ENDPOINT)]
+    assert [(e.kind, e.rule.trait) for e in told.explanations] == [(LossKind.PATH, Trait.TUNNEL_ENDPOINT)]
 
 
 def test_losses_at_the_edge_of_an_outage_belong_to_it():
@@ -207,13 +207,13 @@ def test_losses_at_the_edge_of_an_outage_belong_to_it():
     lost[300:500] = True
     lost[298] = lost[502] = True
     told = forward(Traffic(packets=1000, every_s=0.005, lost=lost))
-    assert [e.kind for e in told.explanations] == [Kind.INTERRUPTION]
+    assert [e.kind for e in told.explanations] == [LossKind.INTERRUPTION]
     assert len(told.unexplained) == 0
 
 
 def test_an_explanation_names_its_own_chance():
     told = forward(Traffic(ping(), packets=5, every_s=0.2, lost=True))
-    assert [e.kind for e in told.explanations] == [Kind.PATH]
+    assert [e.kind for e in told.explanations] == [LossKind.PATH]
     assert told.explanations[0].chance < 1e-5
 
 

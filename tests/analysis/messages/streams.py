@@ -9,7 +9,7 @@ from vxlanalyze.analysis.messages.columns import (
     COUNT,
     ORIGIN,
     STATE_COLUMNS,
-    Events,
+    MessageEvents,
     Payloads,
     Protocol,
     Segments,
@@ -47,7 +47,7 @@ def found(
         position += len(piece)
     length = np.array([len(each) for each in pieces if isinstance(each, bytes)], np.int64)
     captured = np.minimum(length, snap)
-    out = Events(np.empty(room, np.int32), *(np.empty(room, np.int64) for _ in range(4)))
+    out = MessageEvents(np.empty(room, np.int32), *(np.empty(room, np.int64) for _ in range(4)))
     state = np.zeros(STATE_COLUMNS, np.int64)
     parse(
         Segments(np.zeros(len(length), np.int32), np.array(offset, np.int64), length),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.simulate import Flow, Traffic, comparison
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
 
 VOICE = Flow(protocol=17, sport=16384, dport=16386)
@@ -11,7 +11,9 @@ TIMES = 1.0 + 0.02 * np.arange(60)
 
 
 def datagram_requests(forward, backward=()):
-    return int(sum((r.kind == Kind.UDP).sum() for r in measure(comparison(forward, backward)).of_point))
+    return int(
+        sum((r.kind == RequestKind.UDP).sum() for r in measure(comparison(forward, backward)).of_point)
+    )
 
 
 def test_a_call_holds_no_requests():

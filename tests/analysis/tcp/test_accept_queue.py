@@ -2,11 +2,11 @@
 
 from tests.recorded import recording, reported
 from vxlanalyze.analysis.tcp import accept_queue
-from vxlanalyze.analysis.tcp.late_answers import Late, late_answers, noticed
+from vxlanalyze.analysis.tcp.late_answers import LateAnswer, late_answers, noticed
 from vxlanalyze.pairing.model import Comparison
 
 
-def late(pair: Comparison) -> list[Late]:
+def late(pair: Comparison) -> list[LateAnswer]:
     return noticed(pair, late_answers(pair))
 
 

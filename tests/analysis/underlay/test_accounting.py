@@ -1,7 +1,7 @@
 """Every frame has its class, and the classes sum up to the frames."""
 
 from tests.simulate import Flow, Traffic, comparison, ping
-from vxlanalyze.analysis.underlay.accounting import Place, accounts
+from vxlanalyze.analysis.underlay.accounting import FrameClass, accounts
 from vxlanalyze.wire.model import Encryption, Tunnel
 
 NODES = {"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)}
@@ -66,7 +66,7 @@ def test_junk_of_a_stranger_on_the_tunnels_port_is_no_other_network():
     flows = pair.points[1].flows
     flows.family[flows.vni == 9] = 0  # no packet in it
 
-    assert accounts(pair)[1].frames[Place.OTHER_PEER] == 3
+    assert accounts(pair)[1].frames[FrameClass.OTHER_PEER] == 3
 
 
 def test_what_the_nodes_say_to_each_other_is_control_or_their_own():
@@ -85,4 +85,4 @@ def test_a_lone_capture_is_accounted_for_too():
     pair = comparison(
         points=("node1",), seen_only={"node1": [Traffic(packets=7), Traffic(ping(), packets=2)]}
     )
-    assert accounts(pair)[0].frames == {Place.TUNNEL: 9}
+    assert accounts(pair)[0].frames == {FrameClass.TUNNEL: 9}

@@ -3,7 +3,7 @@
 from tests.simulate import NODE1, NODE2, POD2, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.finding import Finding, NotAssessed
 from vxlanalyze.diagnostics.path import wrong_tunnel_endpoint
-from vxlanalyze.kubernetes.model import Cluster, Node, Pod, Route
+from vxlanalyze.kubernetes.model import Cluster, Node, Pod, TunnelRoute
 
 STALE, NODE3 = "172.26.50.77", "172.26.50.202"
 NODES = (
@@ -44,7 +44,7 @@ def test_lost_packets_prove_it_as_well():
 
 
 def test_the_saved_tunnel_map_is_held_against_the_wire():
-    routes = (Route("10.233.65.0/24", STALE, "node1"),)
+    routes = (TunnelRoute("10.233.65.0/24", STALE, "node1"),)
     (finding,) = assess([asks(), late()], cluster=Cluster(nodes=NODES, routes=routes))
     assert "it is the fault" in finding.explanation
     assert finding.evidence["tunnel_map"].value == f"10.233.65.0/24 > {STALE}"

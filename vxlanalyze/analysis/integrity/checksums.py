@@ -102,7 +102,7 @@ def states(point: Point, shift: int) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ConversationFate:
     """The fate of conversations whose packets all arrived with a suspicious checksum.
 
     Parameters
@@ -117,7 +117,7 @@ class Fate:
     ignored: NDArray[np.bool_]
 
 
-def fate_of(odd: NDArray[np.bool_], direction: Direction, responses: Answers) -> Fate:
+def fate_of(odd: NDArray[np.bool_], direction: Direction, responses: Answers) -> ConversationFate:
     """Determine whether the receiver accepts suspicious checksums; `odd` has shape ``(m,)``."""
     # Linux gives a retransmitted SYN another outer port, so one conversation may be several flows.
     talk, first = number_rows(direction.sender.flows.identity[:, np.newaxis])
@@ -126,7 +126,7 @@ def fate_of(odd: NDArray[np.bool_], direction: Direction, responses: Answers) ->
     whole = (wrong > 0) & (wrong == arrived)
     answered = np.zeros(len(first), np.bool_)
     answered[talk[responses.answered]] = True
-    return Fate(int((whole & answered).sum()), (whole & ~answered)[talk])
+    return ConversationFate(int((whole & answered).sum()), (whole & ~answered)[talk])
 
 
 def where_it_became(wrong: NDArray[np.bool_], sent: NDArray[np.uint8], *, origin: bool) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.integrity.damaged_sample import Reading, Sample
+from vxlanalyze.analysis.integrity.damaged_sample import Sample, SampleFrames
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def find(sample: Sample) -> Pattern:
     )
 
 
-def _payloads(reading: Reading, length: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+def _payloads(reading: SampleFrames, length: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
     """L4 payload of each wire packet, as far as captured."""
     data, fields = reading.frames.data, reading.fields
     skip = reading.point.segment_bytes[reading.rows].astype(np.int64) * reading.segment

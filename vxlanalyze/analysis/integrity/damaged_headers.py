@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.integrity.damaged_sample import Reading, Sample
+from vxlanalyze.analysis.integrity.damaged_sample import Sample, SampleFrames
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.rows import Columns
@@ -34,7 +34,7 @@ _FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Headers:
+class ChangedHeaders:
     """What a sample of packets with changed inner headers has in common.
 
     Parameters
@@ -61,10 +61,10 @@ class Headers:
         return f"in the inner header, the {listed(list(self.fields))}{each}"
 
 
-NONE = Headers(0, {}, False, "")
+NONE = ChangedHeaders(0, {}, False, "")
 
 
-def find(sample: Sample) -> Headers:
+def find(sample: Sample) -> ChangedHeaders:
     """Compare inner headers at both points.
 
     Packets of super-packets have no header of their own and are left out.
@@ -85,14 +85,14 @@ def find(sample: Sample) -> Headers:
     fields = {name: n for name, n in sorted(counted.items(), key=lambda item: -item[1]) if n}
     differing = np.flatnonzero(total)
     example = _example(sent, received, bits, int(differing[0])) if len(differing) else ""
-    return Headers(len(differing), fields, bool((total[differing] == 1).all()), example)
+    return ChangedHeaders(len(differing), fields, bool((total[differing] == 1).all()), example)
 
 
-def _single(reading: Reading) -> NDArray[np.bool_]:
+def _single(reading: SampleFrames) -> NDArray[np.bool_]:
     return reading.point.segment_bytes[reading.rows] == 0
 
 
-def _headers(reading: Reading, chosen: NDArray[np.bool_]) -> Columns:
+def _headers(reading: SampleFrames, chosen: NDArray[np.bool_]) -> Columns:
     # Without a tunnel, the only IP packet is the outermost.
     fields, prefix = reading.fields, "" if reading.point.encapsulated else "outer_"
     return {name: fields.get(prefix + name, fields[name])[chosen] for name in _FIELDS}

@@ -13,7 +13,7 @@ from vxlanalyze.wire.rows import Columns, columns
 _PACKETS = 200  # of up to 64 KB each
 
 
-class Reading(NamedTuple):
+class SampleFrames(NamedTuple):
     """The frames that hold the packets at one point, with all their fields; `k` of both."""
 
     point: Point
@@ -30,8 +30,8 @@ class Sample:
     `length_bytes` is that of their L4 payloads, shape ``(k,)``.
     """
 
-    sent: Reading
-    received: Reading
+    sent: SampleFrames
+    received: SampleFrames
     length_bytes: NDArray[np.int64]
 
 
@@ -47,7 +47,9 @@ def of(pair: Comparison, direction: Direction, damaged: NDArray[np.bool_]) -> Sa
     )
 
 
-def _read(pair: Comparison, point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> Reading:
+def _read(
+    pair: Comparison, point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]
+) -> SampleFrames:
     source = pair.captures[point.capture].source
     frames = source.fetch(point.index.place[rows])
-    return Reading(point, rows, segment, frames, columns(frames, source.interfaces, ports=pair.ports))
+    return SampleFrames(point, rows, segment, frames, columns(frames, source.interfaces, ports=pair.ports))

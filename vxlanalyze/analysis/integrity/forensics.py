@@ -34,7 +34,7 @@ _KERNEL_PORTS = (32768, 65535)
 _SHORTEST_RUN = 3  # segments with the same error: by coincidence once in 65,535 squared
 
 
-class Kind(Enum):
+class ChecksumKind(Enum):
     """How the checksums became invalid."""
 
     ALL_ONES = "all ones"
@@ -77,7 +77,7 @@ class Forensics:
         Further packets of these flows with a valid checksum.
     """
 
-    kind: Kind
+    kind: ChecksumKind
     sampled: int
     of_kind: int
     same_at_both: int
@@ -120,7 +120,7 @@ def examine(
     if 2 * int(rewritten.sum()) > len(chosen):
         return _ports(rewritten, original, there, same, proved=True)
     if 2 * int(all_ones.sum()) > len(chosen):
-        return Forensics(Kind.ALL_ONES, len(chosen), int(all_ones.sum()), int(same.sum()))
+        return Forensics(ChecksumKind.ALL_ONES, len(chosen), int(all_ones.sum()), int(same.sum()))
     # A checksum that the card completes further in (LCO) is as valid as a complete one.
     was_right = np.isin(here["outer_checksum_state"], (Checksum.OK, Checksum.LCO))
     left_wrong = same & ~was_right
@@ -128,7 +128,7 @@ def examine(
         ported = consistent(direction.flow[chosen], original, chance)
         by_ports = _ports(same, original, there, same, proved=False)
         return replace(
-            by_ports if ported else Forensics(Kind.UNKNOWN, len(chosen), len(chosen), 0), alone=True
+            by_ports if ported else Forensics(ChecksumKind.UNKNOWN, len(chosen), len(chosen), 0), alone=True
         )
     if 2 * int(left_wrong.sum()) > len(chosen):
         if consistent(direction.flow[chosen][left_wrong], original[left_wrong], chance):
@@ -136,20 +136,20 @@ def examine(
         twice = _segmented_twice(direction, chosen[left_wrong], states, (there, left_wrong))
         if twice is not None:
             return replace(twice, sampled=len(chosen), same_at_both=int(same.sum()))
-        return Forensics(Kind.LEFT_WRONG, len(chosen), int(left_wrong.sum()), int(same.sum()))
+        return Forensics(ChecksumKind.LEFT_WRONG, len(chosen), int(left_wrong.sum()), int(same.sum()))
     moved = _made_for_other_addresses(here, there)
     if 2 * int(moved.sum()) > len(chosen):
-        return Forensics(Kind.ADDRESS, len(chosen), int(moved.sum()), int(same.sum()))
+        return Forensics(ChecksumKind.ADDRESS, len(chosen), int(moved.sum()), int(same.sum()))
     # A checksum completed by the card is valid for the packet as the sender's capture shows it.
     covered = same & was_right | whole & (there["outer_checksum"] == here["outer_checksum_expected"])
     other_vni = covered & (here["vni"] != there["vni"])
     if 2 * int(other_vni.sum()) > len(chosen):
         vnis = _changes(here["vni"][other_vni], there["vni"][other_vni])
-        return Forensics(Kind.VNI, len(chosen), int(other_vni.sum()), int(same.sum()), vnis=vnis)
+        return Forensics(ChecksumKind.VNI, len(chosen), int(other_vni.sum()), int(same.sum()), vnis=vnis)
     if 2 * int(covered.sum()) > len(chosen):
-        return Forensics(Kind.COVERED, len(chosen), int(covered.sum()), int(same.sum()))
+        return Forensics(ChecksumKind.COVERED, len(chosen), int(covered.sum()), int(same.sum()))
     rest = len(chosen) - int(same.sum())
-    return Forensics(Kind.FILLED_WRONG, len(chosen), rest, int(same.sum()))
+    return Forensics(ChecksumKind.FILLED_WRONG, len(chosen), rest, int(same.sum()))
 
 
 def _segmented_twice(
@@ -176,7 +176,7 @@ def _segmented_twice(
     concerned[flow] = True
     right = concerned[direction.flow] & np.isin(states, (Checksum.OK, Checksum.LCO))
     return Forensics(
-        Kind.SEGMENTED_TWICE,
+        ChecksumKind.SEGMENTED_TWICE,
         len(chosen),
         in_runs,
         0,
@@ -218,7 +218,7 @@ def _ports(
     proved: bool,
 ) -> Forensics:
     return Forensics(
-        Kind.PORT,
+        ChecksumKind.PORT,
         len(chosen),
         int(chosen.sum()),
         int(same.sum()),

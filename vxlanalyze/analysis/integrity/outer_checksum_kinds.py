@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vxlanalyze.analysis.finding import Quantity
-from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
+from vxlanalyze.analysis.integrity.forensics import ChecksumKind, Forensics
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share
 
 
-class Case(NamedTuple):
+class ChecksumCase(NamedTuple):
     """The case at hand: what the sample shows, the names of both nodes, and what carries the packets."""
 
     shows: Forensics
@@ -30,7 +30,7 @@ class Description:
     evidence: dict[str, Quantity] = field(default_factory=dict)
 
 
-def _compute_in_kernel(case: Case) -> str:
+def _compute_in_kernel(case: ChecksumCase) -> str:
     """Have the sender's kernel compute what its tunnel device leaves to the card, and how to undo it."""
     below, device = case.below, case.below.device
     return written(
@@ -46,7 +46,7 @@ def _compute_in_kernel(case: Case) -> str:
     )
 
 
-def _offload_off(case: Case, *features: str) -> str:
+def _offload_off(case: ChecksumCase, *features: str) -> str:
     """Turn features of the sender's network card off, and how to undo it."""
     near = case.near
 
@@ -62,7 +62,7 @@ def _offload_off(case: Case, *features: str) -> str:
     )
 
 
-def _all_ones(case: Case) -> Description:
+def _all_ones(case: ChecksumCase) -> Description:
     shows = case.shows
     return Description(
         "all ones, as NAT makes of a checksum of zero",
@@ -79,7 +79,7 @@ def _all_ones(case: Case) -> Description:
     )
 
 
-def _port(case: Case) -> Description:
+def _port(case: ChecksumCase) -> Description:
     shows, near = case.shows, case.near
     originals = listed(list(shows.original_ports), at_most=4)
     seen = listed(list(shows.seen_ports), at_most=4)
@@ -109,7 +109,7 @@ def _port(case: Case) -> Description:
     )
 
 
-def _address(case: Case) -> Description:
+def _address(case: ChecksumCase) -> Description:
     return Description(
         "an address was rewritten on the path and the checksum was not updated",
         f"The checksum is the one that {case.near} sent and was right there, but the outer addresses are "
@@ -124,7 +124,7 @@ def _address(case: Case) -> Description:
     )
 
 
-def _left_wrong(case: Case) -> Description:
+def _left_wrong(case: ChecksumCase) -> Description:
     shows = case.shows
     return Description(
         f"they are already invalid when they leave {case.near}",
@@ -139,7 +139,7 @@ def _left_wrong(case: Case) -> Description:
     )
 
 
-def _segmented_twice(case: Case) -> Description:
+def _segmented_twice(case: ChecksumCase) -> Description:
     shows, near = case.shows, case.near
     return Description(
         f"{near} segments large TCP packets twice in software and copies one invalid checksum into "
@@ -169,7 +169,7 @@ def _segmented_twice(case: Case) -> Description:
     )
 
 
-def _vni(case: Case) -> Description:
+def _vni(case: ChecksumCase) -> Description:
     shows, near, far = case.shows, case.near, case.far
     changes = listed([f"{before} to {after}" for before, after in shows.vnis], at_most=4)
     return Description(
@@ -185,7 +185,7 @@ def _vni(case: Case) -> Description:
     )
 
 
-def _covered(case: Case) -> Description:
+def _covered(case: ChecksumCase) -> Description:
     return Description(
         "bytes that they cover were changed on the path",
         f"The checksum is the one that {case.near} sent and was right there, with the same outer addresses "
@@ -196,7 +196,7 @@ def _covered(case: Case) -> Description:
     )
 
 
-def _filled_wrong(case: Case) -> Description:
+def _filled_wrong(case: ChecksumCase) -> Description:
     return Description(
         "a network card or hypervisor between the captures writes invalid ones",
         f"They are not invalid in the capture of {case.near} (right, absent or left to the card), and wrong "
@@ -209,7 +209,7 @@ def _filled_wrong(case: Case) -> Description:
     )
 
 
-def _never_filled(case: Case) -> Description:
+def _never_filled(case: ChecksumCase) -> Description:
     return Description(
         "they were never completed",
         "They arrive as the sending kernel left them for its network card, with the sum of the pseudo-header "
@@ -222,7 +222,7 @@ def _never_filled(case: Case) -> Description:
     )
 
 
-def _unknown(case: Case) -> Description:
+def _unknown(case: ChecksumCase) -> Description:
     return Description(
         "a capture at the sender would show where they become invalid",
         "Neither all ones nor a rewritten port explains them. One capture does not show whether they left "
@@ -235,15 +235,15 @@ def _unknown(case: Case) -> Description:
     )
 
 
-KINDS: dict[Kind, Callable[[Case], Description]] = {
-    Kind.ALL_ONES: _all_ones,
-    Kind.PORT: _port,
-    Kind.ADDRESS: _address,
-    Kind.LEFT_WRONG: _left_wrong,
-    Kind.SEGMENTED_TWICE: _segmented_twice,
-    Kind.VNI: _vni,
-    Kind.COVERED: _covered,
-    Kind.FILLED_WRONG: _filled_wrong,
-    Kind.NEVER_FILLED: _never_filled,
-    Kind.UNKNOWN: _unknown,
+KINDS: dict[ChecksumKind, Callable[[ChecksumCase], Description]] = {
+    ChecksumKind.ALL_ONES: _all_ones,
+    ChecksumKind.PORT: _port,
+    ChecksumKind.ADDRESS: _address,
+    ChecksumKind.LEFT_WRONG: _left_wrong,
+    ChecksumKind.SEGMENTED_TWICE: _segmented_twice,
+    ChecksumKind.VNI: _vni,
+    ChecksumKind.COVERED: _covered,
+    ChecksumKind.FILLED_WRONG: _filled_wrong,
+    ChecksumKind.NEVER_FILLED: _never_filled,
+    ChecksumKind.UNKNOWN: _unknown,
 }

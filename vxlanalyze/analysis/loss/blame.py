@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.underlay import next_hop
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW
 
 _KINDS = {
-    "path-blocked": Kind.PATH,
-    "protocol-blocked": Kind.PROTOCOL,
-    "ecmp-member-blocked": Kind.ECMP,
-    "flow-blocked": Kind.FLOW,
-    "mtu-blackhole": Kind.SIZE,
-    "mtu-icmp-needed": Kind.SIZE,
-    "burst-outage": Kind.INTERRUPTION,
-    "rate-limited": Kind.RATE,
-    "new-flows-blocked": Kind.NEW,
-    "header-blocked": Kind.HEADER,
+    "path-blocked": LossKind.PATH,
+    "protocol-blocked": LossKind.PROTOCOL,
+    "ecmp-member-blocked": LossKind.ECMP,
+    "flow-blocked": LossKind.FLOW,
+    "mtu-blackhole": LossKind.SIZE,
+    "mtu-icmp-needed": LossKind.SIZE,
+    "burst-outage": LossKind.INTERRUPTION,
+    "rate-limited": LossKind.RATE,
+    "new-flows-blocked": LossKind.NEW,
+    "header-blocked": LossKind.HEADER,
 }
 _INSIDE = ("new-flows-blocked", "header-blocked")  # about lost packets, or about those that arrived
 _OF_LOSS = (*_KINDS, "packet-loss")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.pairing.model import Direction
 
@@ -22,11 +22,13 @@ def by_protocol(picture: Picture, opposite: Picture) -> Picture | None:
     picture, opposite : Picture
         Of a direction and of the one back.
     """
-    blocked = [e for e in opposite.of(Kind.PROTOCOL) if e.from_ns is None and e.rule.trait is Trait.PROTOCOL]
+    blocked = [
+        e for e in opposite.of(LossKind.PROTOCOL) if e.from_ns is None and e.rule.trait is Trait.PROTOCOL
+    ]
     if not blocked or picture.lost is None:
         return None
     there = np.unique(np.concatenate([_protocols(opposite.direction, e.packets) for e in blocked]))
-    changed = {id(e): _widened(picture, e, there) for e in picture.of(Kind.FLOW)}
+    changed = {id(e): _widened(picture, e, there) for e in picture.of(LossKind.FLOW)}
     if all(new is None for new in changed.values()):
         return None
     return replace(picture, explanations=tuple(changed.get(id(e)) or e for e in picture.explanations))
@@ -46,7 +48,7 @@ def _widened(picture: Picture, found: Explanation, there: NDArray[np.uint8]) -> 
     rule = replace(
         found.rule, trait=Trait.PROTOCOL, members=np.unique(of_flow[direction.flow[found.packets]])
     )
-    return replace(found, kind=Kind.PROTOCOL, rule=rule, rivals=(Kind.FLOW,))
+    return replace(found, kind=LossKind.PROTOCOL, rule=rule, rivals=(LossKind.FLOW,))
 
 
 def _protocols(direction: Direction, packets: NDArray[np.intp]) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss.peculiarity import Peculiarity
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.text.commands import anywhere, on, written
@@ -32,7 +32,7 @@ class Idle(NamedTuple):
 
 def without_paths(picture: Picture) -> Picture | None:
     """Leave whole flows unexplained if all of them had been silent; None if that changes nothing."""
-    paths = [e for e in picture.of(Kind.ECMP) if not isinstance(e.detail, Turn)]
+    paths = [e for e in picture.of(LossKind.ECMP) if not isinstance(e.detail, Turn)]
     packets = np.concatenate([np.empty(0, np.intp), *(e.packets for e in paths)]).astype(np.intp)
     if not len(packets) or found(picture.direction, packets) is None:
         return None

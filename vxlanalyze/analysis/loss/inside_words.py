@@ -7,7 +7,7 @@ import numpy as np
 from vxlanalyze.analysis.finding import Quantity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.inside_node import LostInside
-from vxlanalyze.analysis.loss.picture import Explanation, Kind
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind
 from vxlanalyze.analysis.loss.rate import RateLimit
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import anywhere, on, written
@@ -15,12 +15,12 @@ from vxlanalyze.text.words import count, listed, moment, span
 
 _MOST_NAMED = 4
 KINDS = {
-    "path-blocked": Kind.PATH,
-    "protocol-blocked": Kind.PROTOCOL,
-    "flow-blocked": Kind.FLOW,
-    "burst-outage": Kind.INTERRUPTION,
-    "mtu-blackhole": Kind.SIZE,
-    "rate-limited": Kind.RATE,
+    "path-blocked": LossKind.PATH,
+    "protocol-blocked": LossKind.PROTOCOL,
+    "flow-blocked": LossKind.FLOW,
+    "burst-outage": LossKind.INTERRUPTION,
+    "mtu-blackhole": LossKind.SIZE,
+    "rate-limited": LossKind.RATE,
 }
 """What of it has a code of its own; the rest is packet-loss."""
 
@@ -28,7 +28,7 @@ KINDS = {
 def explanations(inside: LostInside, code: str) -> tuple[Explanation, ...]:
     """Explanations of a code; a path is blocked from some moment on, since some packets passed."""
     found = inside.picture.of(KINDS[code])
-    return tuple(e for e in found if e.kind is not Kind.PATH or e.from_ns is not None)
+    return tuple(e for e in found if e.kind is not LossKind.PATH or e.from_ns is not None)
 
 
 def summary(pair: Comparison, inside: LostInside, code: str) -> str:

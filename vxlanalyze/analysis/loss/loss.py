@@ -16,7 +16,7 @@ from vxlanalyze.analysis.loss import both_ways, headers, idle, marks, rate, turn
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.hypothesis import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.loss.rate import RateLimit
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.loss.turns import Turn
@@ -36,14 +36,14 @@ _AS_GOOD = 4.0  # nats: a rule that explains the same packets and is barely less
 
 
 _KIND_OF_TRAIT = {
-    Trait.FAMILY: Kind.PROTOCOL,
-    Trait.PROTOCOL: Kind.PROTOCOL,
-    Trait.SERVICE: Kind.FLOW,
-    Trait.PORT: Kind.FLOW,
-    Trait.DESTINATION: Kind.FLOW,
-    Trait.SOURCE: Kind.FLOW,
-    Trait.OUTER_PORT: Kind.ECMP,
-    Trait.TUNNEL_ENDPOINT: Kind.PATH,
+    Trait.FAMILY: LossKind.PROTOCOL,
+    Trait.PROTOCOL: LossKind.PROTOCOL,
+    Trait.SERVICE: LossKind.FLOW,
+    Trait.PORT: LossKind.FLOW,
+    Trait.DESTINATION: LossKind.FLOW,
+    Trait.SOURCE: LossKind.FLOW,
+    Trait.OUTER_PORT: LossKind.ECMP,
+    Trait.TUNNEL_ENDPOINT: LossKind.PATH,
 }
 
 
@@ -85,7 +85,7 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     """Look for a header field in what is left, and in whole source ports."""
     if picture.lost is None:
         return None
-    ports = [e for e in picture.of(Kind.ECMP) if not isinstance(e.detail, Turn) and not e.rule.paths]
+    ports = [e for e in picture.of(LossKind.ECMP) if not isinstance(e.detail, Turn) and not e.rule.paths]
     packets = [picture.unexplained, *(e.packets for e in ports)]
     lost = np.sort(np.concatenate(packets)).astype(np.intp)
     direction = picture.direction
@@ -99,7 +99,7 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     kept = [e for e in picture.explanations if e not in covered]
     rule = replace(rule, chosen=np.unique(np.concatenate([rule.chosen, *(e.packets for e in covered)])))
     chosen = np.isin(picture.lost.packet, rule.chosen)
-    found = _pattern(picture.lost, chosen, Kind.HEADER, rule.nats, rule)
+    found = _pattern(picture.lost, chosen, LossKind.HEADER, rule.nats, rule)
     left = picture.unexplained[~np.isin(picture.unexplained, rule.chosen)]
     return replace(picture, explanations=(*kept, found), unexplained=left, suspected=None, opening=None)
 
@@ -110,14 +110,16 @@ def _for_all(pair: Comparison, picture: Picture, lost: NDArray[np.intp]) -> Head
     rule = headers.decide(pair, direction, lost, np.flatnonzero(direction.delivered), _SIMPLER)
     if rule is None or len(rule.chosen) < len(lost):
         return None
-    blocked = picture.of(Kind.FLOW)
+    blocked = picture.of(LossKind.FLOW)
     further = len(picture.unexplained) or any(_is_covered(pair, direction, e, rule) for e in blocked)
     return rule if further else None
 
 
 def _is_covered(pair: Comparison, direction: Direction, explanation: Explanation, rule: HeaderRule) -> bool:
     """Whether a proved header rule explains all packets of another explanation, which is then not needed."""
-    if explanation.kind not in (Kind.FLOW, Kind.ECMP, Kind.PROTOCOL) or isinstance(explanation.detail, Turn):
+    if explanation.kind not in (LossKind.FLOW, LossKind.ECMP, LossKind.PROTOCOL) or isinstance(
+        explanation.detail, Turn
+    ):
         return False
     if np.isin(explanation.packets, rule.chosen).all():
         return True
@@ -184,8 +186,8 @@ def explain(direction: Direction) -> Picture:
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
     # A rule about a part of a kind says which packets are lost, not why: loss without a cause.
-    parts = [e for e in found if e.kind is Kind.PART]
-    found = [e for e in found if e.kind is not Kind.PART]
+    parts = [e for e in found if e.kind is LossKind.PART]
+    found = [e for e in found if e.kind is not LossKind.PART]
     causes = (c for c in weighed if c.rule.part is None and weighing.suspicious(c, open_))
     suspected = next((_explanation(lost, c, c.rule, weighed) for c in causes), None)
     open_ = open_ | _explained(lost, parts) & ~_explained(lost, found) & ~incomplete
@@ -210,24 +212,24 @@ def _by_pattern(
 
     A rate limit may look like outages: those that begin where it is exceeded are then dropped.
     """
-    gaps = [e for e in found if e.kind is Kind.INTERRUPTION]
+    gaps = [e for e in found if e.kind is LossKind.INTERRUPTION]
     burst = open_ | _explained(lost, gaps)
     if turn := turns.find(direction, lost.packet[open_], weighing.CHANCE):
-        return [*found, _pattern(lost, open_, Kind.ECMP, turn.nats, turn)], np.zeros_like(open_)
+        return [*found, _pattern(lost, open_, LossKind.ECMP, turn.nats, turn)], np.zeros_like(open_)
     if whole := whole_ports.find(direction, lost, open_, weighing.CHANCE):
         rule = Hypothesis(0.0, 0.0, 0, lost.n - 1, Trait.OUTER_PORT, whole.members)
-        explained = _pattern(lost, open_, Kind.ECMP, whole.nats)
+        explained = _pattern(lost, open_, LossKind.ECMP, whole.nats)
         return [*found, replace(explained, rule=rule)], np.zeros_like(open_)
     if limited := rate.find(direction, lost.packet[burst], weighing.CHANCE):
-        others = [e for e in found if e.kind is not Kind.INTERRUPTION]
-        return [*others, _pattern(lost, burst, Kind.RATE, limited.nats, limited)], np.zeros_like(open_)
+        others = [e for e in found if e.kind is not LossKind.INTERRUPTION]
+        return [*others, _pattern(lost, burst, LossKind.RATE, limited.nats, limited)], np.zeros_like(open_)
     return found, open_
 
 
 def _pattern(
     lost: Losses,
     chosen: NDArray[np.bool_],
-    kind: Kind,
+    kind: LossKind,
     nats: float,
     detail: RateLimit | Turn | HeaderRule | None = None,
 ) -> Explanation:
@@ -258,25 +260,25 @@ def _explanation(lost: Losses, best: Choice, rule: Hypothesis, choices: list[Cho
         proof=best.proof,
         from_ns=int(times.min()) if rule.first > 0 else None,
         until_ns=int(times.max()) if rule.last < lost.n - 1 else None,
-        rivals=tuple(k for k in Kind if k in alike and k is not _kind(rule)),
+        rivals=tuple(k for k in LossKind if k in alike and k is not _kind(rule)),
     )
 
 
-def _kind(rule: Hypothesis) -> Kind:
+def _kind(rule: Hypothesis) -> LossKind:
     if rule.trait is not None:
         return _KIND_OF_TRAIT[rule.trait]
     if rule.above_bytes is not None:
-        return Kind.SIZE
+        return LossKind.SIZE
     if rule.part is not None:
-        return Kind.NEW if rule.begins else Kind.PART
-    return Kind.INTERRUPTION if rule.interrupts else Kind.PATH
+        return LossKind.NEW if rule.begins else LossKind.PART
+    return LossKind.INTERRUPTION if rule.interrupts else LossKind.PATH
 
 
 def _at_the_edges(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
     """Losses so close to a path's failure or recovery that they belong to it."""
     near = np.zeros(len(lost.packet), np.bool_)
     for explanation in found:
-        if explanation.kind in (Kind.INTERRUPTION, Kind.PATH):
+        if explanation.kind in (LossKind.INTERRUPTION, LossKind.PATH):
             for edge_ns in (explanation.from_ns, explanation.until_ns):
                 if edge_ns is not None:
                     near |= np.abs(lost.time_ns - edge_ns) <= EDGE_NS

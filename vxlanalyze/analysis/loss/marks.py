@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from vxlanalyze.analysis.loss import headers, weighing
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.pairing.model import Comparison
 
@@ -17,7 +17,7 @@ def by_mark(pair: Comparison, picture: Picture) -> Picture | None:
 
     One mark is a simpler rule than a set of services; for one service, or some addresses, it is a rival.
     """
-    blocked = [e for e in picture.of(Kind.FLOW) if e.from_ns is None]
+    blocked = [e for e in picture.of(LossKind.FLOW) if e.from_ns is None]
     if not blocked:
         return None
     lost = np.sort(np.concatenate([e.packets for e in blocked]))
@@ -28,5 +28,5 @@ def by_mark(pair: Comparison, picture: Picture) -> Picture | None:
     several = sum(len(e.rule.members) for e in blocked if e.rule.trait in _SERVICES) > 1
     named = replace(blocked[0], detail=rule, packets=lost)
     if several:
-        named = replace(named, kind=Kind.HEADER, proof=rule.nats, rivals=(Kind.FLOW,))
+        named = replace(named, kind=LossKind.HEADER, proof=rule.nats, rivals=(LossKind.FLOW,))
     return replace(picture, explanations=(*(e for e in picture.explanations if e not in blocked), named))

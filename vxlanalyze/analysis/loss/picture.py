@@ -16,7 +16,7 @@ from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Direction
 
 
-class Kind(Enum):
+class LossKind(Enum):
     """The subject of an explanation; each belongs to one family of findings."""
 
     PATH = "path"
@@ -52,12 +52,12 @@ class Explanation:
     """
 
     rule: Hypothesis
-    kind: Kind
+    kind: LossKind
     packets: NDArray[np.intp]
     proof: float
     from_ns: int | None
     until_ns: int | None
-    rivals: tuple[Kind, ...]
+    rivals: tuple[LossKind, ...]
     detail: RateLimit | Turn | HeaderRule | None = None
 
     @property
@@ -102,7 +102,7 @@ class Picture:
     suspected: Explanation | None
     others_delivered: int
 
-    def of(self, *kinds: Kind) -> tuple[Explanation, ...]:
+    def of(self, *kinds: LossKind) -> tuple[Explanation, ...]:
         """Explanations of some kinds."""
         return tuple(e for e in self.explanations if e.kind in kinds)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import drop_counts
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome, Reason
 
 
@@ -72,7 +72,7 @@ def _proved(pair: Comparison, arriving: Sequence[Direction], number: int) -> int
 
 def _likeliest(direction: Direction, picture: Picture, most: int) -> NDArray[np.intp]:
     """Losses without a rule, up to a number; those in the longest runs first: a full buffer."""
-    gaps = [e.packets for e in picture.of(Kind.INTERRUPTION)]
+    gaps = [e.packets for e in picture.of(LossKind.INTERRUPTION)]
     candidates = np.sort(np.concatenate([picture.unexplained, *gaps]).astype(np.intp))
     if len(candidates) <= most:
         return candidates

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from vxlanalyze.analysis.loss import affected
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, listed, moment, under_random_loss
 
 CODE_OF = {
-    Kind.PATH: "path-blocked",
-    Kind.INTERRUPTION: "burst-outage",
-    Kind.SIZE: "mtu-blackhole",
-    Kind.PROTOCOL: "protocol-blocked",
-    Kind.FLOW: "flow-blocked",
-    Kind.ECMP: "ecmp-member-blocked",
+    LossKind.PATH: "path-blocked",
+    LossKind.INTERRUPTION: "burst-outage",
+    LossKind.SIZE: "mtu-blackhole",
+    LossKind.PROTOCOL: "protocol-blocked",
+    LossKind.FLOW: "flow-blocked",
+    LossKind.ECMP: "ecmp-member-blocked",
 }
 _FEW_PORTS = 3  # this many source ports that deliver nothing are worth mentioning, proved or not
 _PORTS_LISTED = 12
@@ -53,21 +53,21 @@ def of(picture: Picture, cluster: Cluster) -> Suspicion | None:
 def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[str, str, str]:
     direction, rule = picture.direction, suspected.rule
     from_to = f"from {direction.sender.name} to {direction.receiver.name}"
-    if suspected.kind is Kind.ECMP:
+    if suspected.kind is LossKind.ECMP:
         perhaps = "perhaps one of several equal paths is dead"
         what = f"Whole outer source ports deliver nothing: {_ports(picture, suspected.packets)}"
         return perhaps, what, _MORE_CONNECTIONS
-    if suspected.kind is Kind.SIZE:
+    if suspected.kind is LossKind.SIZE:
         perhaps = f"perhaps nothing longer than {rule.above_bytes or 0:,} bytes passes"
         largest = int(direction.wire_length[suspected.packets].max())
         what = f"All packets longer than {rule.above_bytes or 0:,} bytes are lost"
         return perhaps, what, f"To find out, send more packets of {largest:,} bytes {from_to}. "
-    if suspected.kind in (Kind.PROTOCOL, Kind.FLOW) and picture.lost is not None:
+    if suspected.kind in (LossKind.PROTOCOL, LossKind.FLOW) and picture.lost is not None:
         names = listed(affected.members(direction, picture.lost, rule, cluster))
         return f"perhaps {names} is blocked", f"Nothing of {names} arrives", _MORE.format(what=names)
     times = direction.sent_ns(suspected.packets)
     first, last = moment(int(times.min())), moment(int(times.max()))
-    if suspected.kind is Kind.INTERRUPTION:
+    if suspected.kind is LossKind.INTERRUPTION:
         return "perhaps a short outage", f"Nothing arrives from {first} to {last}", _LOOK.format(at=first)
     if suspected.from_ns is None:
         return "perhaps the path is blocked", f"Nothing {from_to} arrives", _MORE.format(what="packets")
@@ -105,4 +105,4 @@ def _whole_ports(picture: Picture) -> Suspicion | None:
         f"({_ports(picture, picture.unexplained)}): one failed path of several would look like this as well, "
         "and so would random loss where each sends few packets. "
     )
-    return Suspicion(CODE_OF[Kind.ECMP], "", text, _MORE_CONNECTIONS)
+    return Suspicion(CODE_OF[LossKind.ECMP], "", text, _MORE_CONNECTIONS)

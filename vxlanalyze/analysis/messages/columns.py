@@ -50,7 +50,7 @@ class Streams(NamedTuple):
     responds: Bools
 
 
-class Events(NamedTuple):
+class MessageEvents(NamedTuple):
     """What was found, in the order of streams and offsets.
 
     `number` is the stream identifier in HTTP/2, the content type in TLS. An event covers the octets from
@@ -84,7 +84,9 @@ def skip_units(missing: Integer, state: I64) -> None:
 
 
 @compiled
-def add(number: Integer, span: tuple[Integer, Integer], flags: Integer, state: I64, out: Events) -> None:
+def add(
+    number: Integer, span: tuple[Integer, Integer], flags: Integer, state: I64, out: MessageEvents
+) -> None:
     """Write an event of the stream down, or count it where there is no room."""
     at = state[COUNT]
     if at >= len(out.stream):

@@ -21,7 +21,7 @@ from vxlanalyze.analysis.messages.columns import (
     SIZE,
     STATUS,
     WORD,
-    Events,
+    MessageEvents,
     add,
 )
 from vxlanalyze.kernels.arrays import I64, U8, Boolean, Integer
@@ -69,7 +69,7 @@ def begins(data: U8, at: int, octets: Integer, responds: Boolean) -> Boolean:
 
 @compiled
 def feed(
-    offset: Integer, length: Integer, piece: tuple[U8, int, Integer, bool], state: I64, out: Events
+    offset: Integer, length: Integer, piece: tuple[U8, int, Integer, bool], state: I64, out: MessageEvents
 ) -> None:
     """Follow the next octets of a stream; `piece` has those captured, and whether they are a server's."""
     data, start, captured, responds = piece
@@ -105,7 +105,7 @@ def feed(
 
 
 @compiled
-def skip(end: Integer, missing: Integer, state: I64, out: Events) -> None:
+def skip(end: Integer, missing: Integer, state: I64, out: MessageEvents) -> None:
     """Follow octets that were not captured, up to the offset `end`: only a body is known to go on."""
     mode = state[MODE]
     if (mode in (BODY, CHUNK)) and state[LEFT] >= missing:
@@ -117,7 +117,7 @@ def skip(end: Integer, missing: Integer, state: I64, out: Events) -> None:
 
 
 @compiled
-def finish(end: Integer, state: I64, out: Events) -> None:
+def finish(end: Integer, state: I64, out: MessageEvents) -> None:
     """End the message whose end is not known where the stream, or the next message, shows it."""
     mode = state[MODE]
     if mode != LOST and mode != START and state[BEGIN] >= 0:
@@ -134,7 +134,7 @@ def _begin(offset: Integer, word: Integer, responds: Boolean, state: I64) -> Non
 
 
 @compiled
-def _passed(offset: Integer, octets: Integer, state: I64, out: Events) -> None:
+def _passed(offset: Integer, octets: Integer, state: I64, out: MessageEvents) -> None:
     """Count octets of a body or a chunk; `offset` is after them."""
     state[LEFT] -= octets
     if state[LEFT] > 0:
@@ -146,13 +146,13 @@ def _passed(offset: Integer, octets: Integer, state: I64, out: Events) -> None:
 
 
 @compiled
-def _complete(end: Integer, state: I64, out: Events) -> None:
+def _complete(end: Integer, state: I64, out: MessageEvents) -> None:
     add(0, (state[BEGIN], end), BEGINS | ENDS, state, out)
     state[MODE], state[BEGIN] = START, -1
 
 
 @compiled
-def _octet(after: Integer, octet: Integer, responds: Boolean, state: I64, out: Events) -> None:
+def _octet(after: Integer, octet: Integer, responds: Boolean, state: I64, out: MessageEvents) -> None:
     """Read an octet of a head, a chunk's size or a trailer; the next one has the offset `after`."""
     if octet == _CR:
         return
@@ -223,7 +223,7 @@ def _in_line(octet: Integer, responds: Boolean, state: I64) -> None:
 
 
 @compiled
-def _body(after: Integer, responds: Boolean, state: I64, out: Events) -> None:
+def _body(after: Integer, responds: Boolean, state: I64, out: MessageEvents) -> None:
     """Decide, at the end of a head, what follows."""
     status, connects = state[STATUS], state[WORD]
     state[WORD] = 1  # nothing of the body was seen yet

@@ -20,7 +20,7 @@ from vxlanalyze.analysis.messages.columns import (
     LOST,
     MODE,
     RESETS,
-    Events,
+    MessageEvents,
     add,
     skip_units,
 )
@@ -88,7 +88,9 @@ def chained(data: U8, at: int, captured: Integer, length: Integer) -> int:
 
 
 @compiled
-def feed(offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events) -> None:
+def feed(
+    offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state: I64, out: MessageEvents
+) -> None:
     """Follow the next octets of a stream."""
     data, start, captured = piece
     at = 0
@@ -123,7 +125,7 @@ def feed(offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state
 
 
 @compiled
-def _frame(after: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events) -> Boolean:
+def _frame(after: Integer, piece: tuple[U8, int, Integer], state: I64, out: MessageEvents) -> Boolean:
     """Record a frame whose header ends before the offset `after`; False if it is none."""
     head, identifier = state[HEAD], state[ID]
     size, kind, flags = head >> 16, head >> 8 & 0xFF, head & 0xFF

@@ -13,7 +13,7 @@ from vxlanalyze.analysis.messages.columns import (
     ORIGIN,
     STATE_COLUMNS,
     STREAM,
-    Events,
+    MessageEvents,
     Payloads,
     Protocol,
     Segments,
@@ -68,9 +68,9 @@ def recognise(payloads: Payloads, length: I64, signs: U8) -> None:
 
 @compiled(
     "Segments(i4[] i8[] i8[]) Payloads(u1[] i8[] i8[]) Streams(u1[] b1[]) i8[] "
-    "Events(i4[] i8[] i8[] i8[] i8[])"
+    "MessageEvents(i4[] i8[] i8[] i8[] i8[])"
 )
-def parse(segments: Segments, payloads: Payloads, streams: Streams, state: I64, out: Events) -> None:
+def parse(segments: Segments, payloads: Payloads, streams: Streams, state: I64, out: MessageEvents) -> None:
     """Find the messages of streams; ``state[COUNT]`` is their number, ``state[LEFT_OUT]`` how many more."""
     epoch = -1
     for i in range(len(segments.stream)):
@@ -109,7 +109,7 @@ def _feed(
     piece: tuple[U8, int, Integer],
     streams: Streams,
     state: I64,
-    out: Events,
+    out: MessageEvents,
 ) -> None:
     offset, length = octets
     protocol = streams.protocol[state[STREAM]]
@@ -123,7 +123,7 @@ def _feed(
 
 
 @compiled
-def _skip(offset: Integer, streams: Streams, state: I64, out: Events) -> None:
+def _skip(offset: Integer, streams: Streams, state: I64, out: MessageEvents) -> None:
     """Follow a stream over octets that the capture lacks."""
     protocol, missing = streams.protocol[state[STREAM]], offset - state[NEXT]
     add(0, (offset, offset), GAP, state, out)
@@ -134,6 +134,6 @@ def _skip(offset: Integer, streams: Streams, state: I64, out: Events) -> None:
 
 
 @compiled
-def _finish(streams: Streams, state: I64, out: Events) -> None:
+def _finish(streams: Streams, state: I64, out: MessageEvents) -> None:
     if streams.protocol[state[STREAM]] == _HTTP1:
         http1.finish(state[NEXT], state, out)

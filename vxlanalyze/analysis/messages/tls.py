@@ -17,7 +17,7 @@ from vxlanalyze.analysis.messages.columns import (
     LOST,
     MODE,
     TYPE_BEFORE,
-    Events,
+    MessageEvents,
     add,
     skip_units,
 )
@@ -46,7 +46,9 @@ def plausible(kind: Integer, version: Integer, size: Integer) -> Boolean:
 
 
 @compiled
-def feed(offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events) -> None:
+def feed(
+    offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state: I64, out: MessageEvents
+) -> None:
     """Follow the next octets of a stream."""
     data, start, captured = piece
     if state[MODE] == LOST:
@@ -74,7 +76,7 @@ def feed(offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state
 
 
 @compiled
-def _record(after: Integer, kind: Integer, size: Integer, state: I64, out: Events) -> None:
+def _record(after: Integer, kind: Integer, size: Integer, state: I64, out: MessageEvents) -> None:
     state[HAVE], state[LEFT] = 0, size
     handshake = kind == HANDSHAKES or (kind == DATA and state[TYPE_BEFORE] == CHANGE)
     state[TYPE_BEFORE] = kind

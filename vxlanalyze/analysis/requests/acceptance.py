@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests import silence, unsent_partner
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.analysis.requests.unsent_partner import PARTNER_NS
@@ -108,7 +108,7 @@ def _one_way(
         for p in concerned
     }
     # What a node drops concerns all of its clients, each of which may have too few to show it.
-    dns = np.isin(np.arange(len(between)), pair[main.kind == Kind.DNS])
+    dns = np.isin(np.arange(len(between)), pair[main.kind == RequestKind.DNS])
     for same in (dns, ~dns):
         mine = same & (between.sense == sense)
         together = silence.chance(int(repeated[mine].sum()), int((repeated + answered)[mine].sum()))
@@ -129,10 +129,10 @@ def _one_way(
 
 def _again(requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How often each request was repeated although its answer had arrived, and by which query (-1: none)."""
-    times = np.where(requests.kind == Kind.TCP, requests.again, 0).astype(np.int64)
+    times = np.where(requests.kind == RequestKind.TCP, requests.again, 0).astype(np.int64)
     times[requests.refused] = 0
     repeated_by = np.full(len(requests), -1, np.int64)
-    dns = np.flatnonzero(requests.kind == Kind.DNS)
+    dns = np.flatnonzero(requests.kind == RequestKind.DNS)
     if len(dns) < 2:
         return times, repeated_by
     index = requests.point.index
@@ -156,7 +156,7 @@ def _tells(requests: Requests) -> NDArray[np.bool_]:
     """Requests whose answer gives no reason for a repetition, shape ``(r,)``: no error, not truncated."""
     flags = requests.point.index.seq[np.maximum(requests.answer_row, 0)]
     good = np.isin(flags & _RCODE, _GOOD_RCODES) & (flags & _TRUNCATED == 0)
-    tells: NDArray[np.bool_] = (requests.kind != Kind.DNS) | good
+    tells: NDArray[np.bool_] = (requests.kind != RequestKind.DNS) | good
     return tells
 
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.wire.model import Anomaly
 
-_KINDS = (Kind.ICMP, Kind.TCP, Kind.DNS, Kind.UDP)
+_KINDS = (RequestKind.ICMP, RequestKind.TCP, RequestKind.DNS, RequestKind.UDP)
 
 
 def arrived(comparison: Comparison) -> Iterator[tuple[str, Requests]]:

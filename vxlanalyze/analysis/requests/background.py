@@ -13,7 +13,7 @@ _FEWEST_SCANNED = 8  # ports of one server, each tried a few times, before it co
 _MOST_TIMES = 3  # probes per hop, or per port
 
 
-class Refused(NamedTuple):
+class RefusedPort(NamedTuple):
     """Requests of one client to one port of a server."""
 
     protocol: str
@@ -24,9 +24,9 @@ class Refused(NamedTuple):
     answered: int
 
 
-def probes(refused: Iterable[Refused]) -> dict[tuple[str, str], str]:
+def probes(refused: Iterable[RefusedPort]) -> dict[tuple[str, str], str]:
     """Find clients that only probe servers; gives a description by (client, server)."""
-    by_ends: dict[tuple[str, str], list[Refused]] = defaultdict(list)
+    by_ends: dict[tuple[str, str], list[RefusedPort]] = defaultdict(list)
     for entry in refused:
         by_ends[entry.client, entry.server].append(entry)
     found = {}

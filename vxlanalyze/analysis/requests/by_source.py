@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.arrived import arrived
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
-from vxlanalyze.analysis.requests.services import Pairs, pairs
+from vxlanalyze.analysis.requests.request_events import RequestKind
+from vxlanalyze.analysis.requests.services import ClientServerPairs, pairs
 from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
@@ -38,7 +38,7 @@ _PREFIXES = {4: (16, 24), 6: (48, 64)}  # widest first
 _MIN_NS, _MAX_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
-class Level(IntEnum):
+class Scope(IntEnum):
     """What the ignored requests have in common."""
 
     SUBNET = 1
@@ -47,7 +47,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class IgnoredSource:
     """One source that is ignored.
 
     Parameters
@@ -66,7 +66,7 @@ class Source:
         Requests of this source that other endpoints of the node answered.
     """
 
-    level: Level
+    level: Scope
     name: str
     clients: tuple[str, ...]
     chosen: NDArray[np.intp]
@@ -82,7 +82,7 @@ class Ignored:
 
     label: str
     requests: Requests
-    sources: tuple[Source, ...]
+    sources: tuple[IgnoredSource, ...]
 
     @property
     def chosen(self) -> NDArray[np.bool_]:
@@ -120,7 +120,7 @@ class _Table:
         return _between(self.requests, self.endpoint, self.open_)
 
     @classmethod
-    def of(cls, between: Pairs, requests: Requests) -> "_Table":
+    def of(cls, between: ClientServerPairs, requests: Requests) -> "_Table":
         pair = between.of_tuple[requests.tuple_of]
         clients, client = _numbered([between.client[i] for i in range(len(between))])
         ends = zip(between.kind.tolist(), between.server, between.port.tolist(), strict=True)
@@ -202,7 +202,7 @@ def _between(requests: Requests, endpoint: NDArray[np.intp], open_: NDArray[np.b
     return between
 
 
-def _sources(table: _Table) -> Iterator[Source]:
+def _sources(table: _Table) -> Iterator[IgnoredSource]:
     """Find ignored subnets, then addresses, then sockets, without duplicates."""
     comparable = _comparable(table)
     size = len(table.clients)
@@ -212,11 +212,11 @@ def _sources(table: _Table) -> Iterator[Source]:
     all_silent = silent[table.client] & comparable
     left = silent.copy()
     for names, of_client in _groups(table.clients, silent, answered > 0):
-        found = list(_judged(table, Level.SUBNET, names, np.where(left, of_client, -1), all_silent))
+        found = list(_judged(table, Scope.SUBNET, names, np.where(left, of_client, -1), all_silent))
         left[np.isin(of_client, [group for group, _ in found])] = False
         yield from (source for _, source in found)
     alone = np.where(left, np.arange(size), -1)
-    yield from (source for _, source in _judged(table, Level.ADDRESS, table.clients, alone, all_silent))
+    yield from (source for _, source in _judged(table, Scope.ADDRESS, table.clients, alone, all_silent))
     yield from _sockets(table, ~silent[table.client])
 
 
@@ -231,8 +231,8 @@ def _comparable(table: _Table) -> NDArray[np.bool_]:
 
 
 def _judged(
-    table: _Table, level: Level, names: Sequence[str], of_client: NDArray[np.intp], silent: NDArray[np.bool_]
-) -> Iterator[tuple[int, Source]]:
+    table: _Table, level: Scope, names: Sequence[str], of_client: NDArray[np.intp], silent: NDArray[np.bool_]
+) -> Iterator[tuple[int, IgnoredSource]]:
     """Give the groups of silent clients that are ignored; `of_client` is negative without a group."""
     tests = len(np.unique(table.client)) + len(_PREFIXES)
     of_request = of_client[table.client]
@@ -241,7 +241,7 @@ def _judged(
     for group, rows, packets, others, chance in table.judge(mine, len(names), silent, tests):
         clients = tuple(table.clients[i] for i in np.unique(table.client[rows]))
         elsewhere = int(answered[group])
-        yield group, Source(level, names[group], clients, rows, packets, others, elsewhere, chance)
+        yield group, IgnoredSource(level, names[group], clients, rows, packets, others, elsewhere, chance)
 
 
 def _groups(
@@ -276,10 +276,10 @@ def _narrowed(
     return [min(within[n]) if len(within.get(n, ())) == 1 else name for n, name in enumerate(names)]
 
 
-def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[Source]:
+def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[IgnoredSource]:
     """Find single UDP sockets that are ignored, of clients that are not."""
     kind, tuple_of = table.requests.kind, table.requests.tuple_of
-    udp = chosen & np.isin(kind, (Kind.DNS, Kind.UDP))
+    udp = chosen & np.isin(kind, (RequestKind.DNS, RequestKind.UDP))
     if not (udp & table.open_).any():
         return
     of, code = np.unique(tuple_of[udp], return_inverse=True)
@@ -295,4 +295,4 @@ def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[Source]:
         client = table.clients[number]
         port = int(point.flows.sport[point.index.flow[table.requests.first_row[rows[0]]]])
         name, elsewhere = f"{client} port {port}", int(answered_of[number])
-        yield Source(Level.SOCKET, name, (client,), rows, packets, others, elsewhere, chance)
+        yield IgnoredSource(Scope.SOCKET, name, (client,), rows, packets, others, elsewhere, chance)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
-from vxlanalyze.analysis.requests.services import Pairs
+from vxlanalyze.analysis.requests.request_events import RequestKind
+from vxlanalyze.analysis.requests.services import ClientServerPairs
 from vxlanalyze.pairing.grouping import members
 
 _PAIR_NS = 1_000_000  # sent by one call, so close that both meet a node without an entry
@@ -34,7 +34,7 @@ class AnsweredOnce(NamedTuple):
     chance: float
 
 
-def answered_once(between: Pairs, requests: Requests) -> list[AnsweredOnce]:
+def answered_once(between: ClientServerPairs, requests: Requests) -> list[AnsweredOnce]:
     """Find such endpoints among requests that arrived, those with the most pairs first."""
     mine = requests.at(_pairs(requests))
     if not len(mine):
@@ -53,7 +53,7 @@ def _pairs(requests: Requests) -> NDArray[np.bool_]:
     times = requests.point.index.time_ns
     alone = np.bincount(requests.tuple_of)[requests.tuple_of] == 1 if len(requests) else np.zeros(0, np.bool_)
     close = times[requests.last_row] - times[requests.first_row] <= _PAIR_NS
-    two = (requests.kind == Kind.UDP) & (requests.copies == 2) & requests.answered
+    two = (requests.kind == RequestKind.UDP) & (requests.copies == 2) & requests.answered
     result: NDArray[np.bool_] = two & close & alone
     return result
 

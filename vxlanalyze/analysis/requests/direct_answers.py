@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.direct_return import keys
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire import protocols
@@ -56,7 +56,7 @@ def find(requests: Requests, outside: NDArray[np.bool_]) -> DirectAnswers | None
     inside = np.append(flows.tunnel != Tunnel.NONE, False)
     by_tunnel = (requests.answer_row != NO_ROW) & inside[index.flow[requests.answer_row]]
     chosen = inside & np.append(outside, False)
-    requested = requests.at((requests.kind == Kind.TCP) & ~by_tunnel & chosen[flow])
+    requested = requests.at((requests.kind == RequestKind.TCP) & ~by_tunnel & chosen[flow])
     native = point.decoded.usage.used & (flows.tunnel == Tunnel.NONE) & (flows.protocol == protocols.TCP)
     if not len(requested) or not native.any():
         return None

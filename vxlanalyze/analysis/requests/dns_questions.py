@@ -11,7 +11,7 @@ import numpy as np
 
 from vxlanalyze.analysis.requests import dns_names
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import pairs, services
 from vxlanalyze.pairing.model import Comparison
@@ -21,7 +21,7 @@ _MOST_SHOWN = 20  # names and types per pair
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DnsQuestion:
     """One name and type, with the fate of the transmissions for it; `name` is None where cut."""
 
     name: str | None
@@ -31,10 +31,10 @@ class Question:
     unanswered: int
 
 
-def questions(comparison: Comparison) -> Mapping[int, tuple[Question, ...]]:
+def questions(comparison: Comparison) -> Mapping[int, tuple[DnsQuestion, ...]]:
     """Give the questions of each pair of DNS client and server, the worst first."""
     wanted = {f.pair: f.point for f in services(comparison) if f.protocol == "dns"}
-    found: dict[int, tuple[Question, ...]] = {}
+    found: dict[int, tuple[DnsQuestion, ...]] = {}
     for place in sorted(set(wanted.values())):
         mine = [pair for pair, point in wanted.items() if point == place]
         found |= _of_point(comparison, measure(comparison).of_point[place], mine)
@@ -43,9 +43,9 @@ def questions(comparison: Comparison) -> Mapping[int, tuple[Question, ...]]:
 
 def _of_point(
     comparison: Comparison, requests: Requests, wanted: list[int]
-) -> dict[int, tuple[Question, ...]]:
+) -> dict[int, tuple[DnsQuestion, ...]]:
     pair = pairs(comparison).of_tuple[requests.tuple_of]
-    chosen = (requests.kind == Kind.DNS) & requests.decided & np.isin(pair, wanted)
+    chosen = (requests.kind == RequestKind.DNS) & requests.decided & np.isin(pair, wanted)
     queries = requests.at(np.flatnonzero(chosen)[:_MOST_READ])
     named = dns_names.questions(comparison, queries.point, queries.first_row)
     counts: dict[int, dict[tuple[str | None, str], list[int]]] = {}
@@ -62,9 +62,9 @@ def _of_point(
     return {of: _sorted(found) for of, found in counts.items()}
 
 
-def _sorted(found: dict[tuple[str | None, str], list[int]]) -> tuple[Question, ...]:
+def _sorted(found: dict[tuple[str | None, str], list[int]]) -> tuple[DnsQuestion, ...]:
     result = [
-        Question(name, kind, answered + unanswered, answered, unanswered)
+        DnsQuestion(name, kind, answered + unanswered, answered, unanswered)
         for (name, kind), (answered, unanswered) in found.items()
     ]
     result.sort(key=lambda q: (-q.unanswered, -q.requests, q.name or "", q.type))

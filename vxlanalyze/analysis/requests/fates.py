@@ -19,7 +19,7 @@ from vxlanalyze.text.words import count
 from vxlanalyze.wire.model import NO_FLOW
 
 
-class Fate(IntEnum):
+class RequestFate(IntEnum):
     """The fate of a request without an answer."""
 
     UNKNOWN = 0
@@ -29,10 +29,10 @@ class Fate(IntEnum):
 
 
 _WHERE = {
-    Fate.UNKNOWN: "the captures do not show where {n} died",
-    Fate.LOST: "{n} were lost between the captures",
-    Fate.SILENT: "{n} arrived, and no answer left the server's node",
-    Fate.ANSWER_LOST: "{n} were answered, and the responses were lost on the return path",
+    RequestFate.UNKNOWN: "the captures do not show where {n} died",
+    RequestFate.LOST: "{n} were lost between the captures",
+    RequestFate.SILENT: "{n} arrived, and no answer left the server's node",
+    RequestFate.ANSWER_LOST: "{n} were answered, and the responses were lost on the return path",
 }
 
 
@@ -52,8 +52,8 @@ class Fates:
     """
 
     counts: NDArray[np.int64]
-    label: dict[Fate, str | None]
-    inside: dict[Fate, str]
+    label: dict[RequestFate, str | None]
+    inside: dict[RequestFate, str]
 
 
 def fates(comparison: Comparison, requests: Requests, sense: int) -> Fates:
@@ -66,11 +66,11 @@ def fates(comparison: Comparison, requests: Requests, sense: int) -> Fates:
     sense : int
         FORWARD, BACKWARD or NEITHER.
     """
-    counts = np.zeros((len(requests), len(Fate)), np.int64)
+    counts = np.zeros((len(requests), len(RequestFate)), np.int64)
     missed = requests.unanswered_transmissions.astype(np.int64)
-    counts[:, Fate.UNKNOWN] = missed
+    counts[:, RequestFate.UNKNOWN] = missed
     if sense == NEITHER or not comparison.hops or requests.point.capture == _far(comparison, sense):
-        return Fates(counts, dict.fromkeys(Fate), {})
+        return Fates(counts, dict.fromkeys(RequestFate), {})
     there, back = _directions(comparison, sense)
     far = [r for r in measure(comparison).of_point if r.point.capture == _far(comparison, sense)]
     silent = np.max([_sums(requests, r, r.unanswered_transmissions) for r in far], axis=0)
@@ -79,38 +79,38 @@ def fates(comparison: Comparison, requests: Requests, sense: int) -> Fates:
     lost = [_sums(requests, r, gone) for r, gone in _lost(comparison, there)]
     left = missed.copy()
     for fate, found in (
-        (Fate.LOST, np.sum(lost, axis=0)),
-        (Fate.SILENT, silent),
-        (Fate.ANSWER_LOST, answered),
+        (RequestFate.LOST, np.sum(lost, axis=0)),
+        (RequestFate.SILENT, silent),
+        (RequestFate.ANSWER_LOST, answered),
     ):
         counts[:, fate] = np.clip(found, 0, left)
         left -= counts[:, fate]
-    counts[:, Fate.UNKNOWN] = left
+    counts[:, RequestFate.UNKNOWN] = left
     worst = int(np.argmax([int(part.sum()) for part in lost]))
     return Fates(
         counts,
         {
-            Fate.UNKNOWN: there[0].label,
-            Fate.LOST: there[worst].label,
-            Fate.SILENT: there[-1].label,
-            Fate.ANSWER_LOST: _most_lost(back).label,
+            RequestFate.UNKNOWN: there[0].label,
+            RequestFate.LOST: there[worst].label,
+            RequestFate.SILENT: there[-1].label,
+            RequestFate.ANSWER_LOST: _most_lost(back).label,
         },
         _inside(comparison, requests, sense),
     )
 
 
-def _inside(comparison: Comparison, requests: Requests, sense: int) -> dict[Fate, str]:
+def _inside(comparison: Comparison, requests: Requests, sense: int) -> dict[RequestFate, str]:
     """Name the hops inside nodes that lost the requests, or their answers."""
     here, there = (0, len(comparison.captures) - 1)[:: -1 if sense == BACKWARD else 1]
     wanted = np.unique(requests.tuple_of)
     found = {}
     for fate, capture, inwards in (
-        (Fate.LOST, here, False),
-        (Fate.SILENT, there, True),
-        (Fate.ANSWER_LOST, here, True),
+        (RequestFate.LOST, here, False),
+        (RequestFate.SILENT, there, True),
+        (RequestFate.ANSWER_LOST, here, True),
     ):
         lost = {
-            d.label: _packets_lost(comparison, d, wanted, fate is Fate.ANSWER_LOST)
+            d.label: _packets_lost(comparison, d, wanted, fate is RequestFate.ANSWER_LOST)
             for hop in comparison.inside
             for d in hop.directions
             if d.sender.capture == capture and d.sender.encapsulated == inwards and d.assessed
@@ -189,7 +189,7 @@ def unanswered_of(comparison: Comparison, pair: int, place: int) -> Requests:
 
 def died(fate: NDArray[np.int64]) -> str:
     """State where unanswered queries died, counted by fate."""
-    unanswered, kinds = int(fate.sum()), [f for f in Fate if fate[f]]
+    unanswered, kinds = int(fate.sum()), [f for f in RequestFate if fate[f]]
     if len(kinds) > 1:
         parts = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]
         return f"Of {count(unanswered, 'unanswered query', 'unanswered queries')}, {'; '.join(parts)}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.request_events import Kind, kinds
+from vxlanalyze.analysis.requests.request_events import RequestKind, kinds
 from vxlanalyze.kernels.arrays import F64, I32, I64, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Comparison
@@ -60,7 +60,7 @@ def steady_streams(
     back = np.append(numbered.answer, NO_TUPLE)
     mutual, responding, alone, answered = (np.zeros(size, np.bool_) for _ in range(4))
     for point in {p.capture: p for p in comparison.points}.values():
-        udp = kinds(point) == Kind.UDP
+        udp = kinds(point) == RequestKind.UDP
         if not udp.any():
             continue
         pace = _Pace.of(size)

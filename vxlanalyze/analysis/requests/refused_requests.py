@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import forged
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import MeasuredRequests, measure
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.pairing.model import Comparison
@@ -20,7 +20,7 @@ _IN_FLIGHT_NS = 1_000_000_000  # longer than a path and its queues hold a packet
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRequests:
     """Refused requests at a point, grouped by client and server: `order` sorts them by `pair`."""
 
     requests: Requests
@@ -29,7 +29,7 @@ class Refused:
 
 
 @once
-def refused_requests(pair: Comparison) -> tuple[Refused, ...]:
+def refused_requests(pair: Comparison) -> tuple[RefusedRequests, ...]:
     """Find refused requests at each point; done once, as there may be an endpoint for every port."""
     measured, of_tuple = measure(pair), pairs(pair).of_tuple
     found = []
@@ -38,7 +38,7 @@ def refused_requests(pair: Comparison) -> tuple[Refused, ...]:
         refused = refused.at(~_after_a_talk(measured, refused) & ~_not_sent(pair, refused))
         of = of_tuple[refused.tuple_of]
         order = np.argsort(of, kind="stable")
-        found.append(Refused(refused, order, of[order]))
+        found.append(RefusedRequests(refused, order, of[order]))
     return tuple(found)
 
 
@@ -68,5 +68,5 @@ def _after_a_talk(measured: MeasuredRequests, refused: Requests) -> NDArray[np.b
     np.maximum.at(last_ns, refused.tuple_of, sent_ns)
     ended = last_ns <= first_ns + _IN_FLIGHT_NS
     talked = spoke_ns[measured.tuples.answer[refused.tuple_of]] < first_ns[refused.tuple_of]
-    result: NDArray[np.bool_] = (refused.kind == Kind.UDP) & talked & ended[refused.tuple_of]
+    result: NDArray[np.bool_] = (refused.kind == RequestKind.UDP) & talked & ended[refused.tuple_of]
     return result

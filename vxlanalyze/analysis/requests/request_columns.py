@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.pairing.model import NO_ROW, Point
 
 
@@ -20,7 +20,7 @@ class Requests:
     number : NDArray[np.int64]
         What distinguishes it within its tuple: echo sequence, DNS identifier, first TCP sequence number.
     kind : NDArray[np.uint8]
-        `Kind`.
+        `RequestKind`.
     first_row, last_row : NDArray[np.int32]
         Index rows of its first and last copy.
     copies : NDArray[np.int32]
@@ -88,7 +88,7 @@ class Requests:
     @property
     def asked(self) -> NDArray[np.int32]:
         """Requests without retries; UDP datagrams, which have no number, each count."""
-        return np.where(self.kind == Kind.UDP, self.copies, 1).astype(np.int32)
+        return np.where(self.kind == RequestKind.UDP, self.copies, 1).astype(np.int32)
 
     @property
     def wait_ns(self) -> NDArray[np.int64]:

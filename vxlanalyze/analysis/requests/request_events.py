@@ -38,7 +38,7 @@ _LEAST_CONVERSATIONS = 3  # conversations before a port counts as that of an ans
 _SERVED = 0.5  # responses per packet, where a server answers packet by packet
 
 
-class Kind(IntEnum):
+class RequestKind(IntEnum):
     """The kind of request; reports show the names in lower case."""
 
     NONE = 0
@@ -48,7 +48,7 @@ class Kind(IntEnum):
     UDP = 4
 
 
-class Events(NamedTuple):
+class RequestEvents(NamedTuple):
     """Request and response packets, shape ``(k,)``.
 
     `tuple_of` is the 5-tuple from client to server, whichever direction the packet goes; `number` is what
@@ -63,7 +63,7 @@ class Events(NamedTuple):
     refuses: NDArray[np.bool_]
 
     @classmethod
-    def room(cls, size: int) -> "Events":
+    def room(cls, size: int) -> "RequestEvents":
         """Allocate space for some events."""
         dtypes = (np.int32, np.int32, np.int64, np.uint8, np.bool_, np.bool_)
         return cls._make(np.empty(size, dtype) for dtype in dtypes)
@@ -75,7 +75,7 @@ class _Roles(NamedTuple):
     Parameters
     ----------
     kind : NDArray[np.uint8]
-        `Kind`.
+        `RequestKind`.
     is_request : NDArray[np.bool_]
         Whether they are requests, where this holds for all or none of a flow.
     may_request : NDArray[np.bool_]
@@ -122,60 +122,66 @@ class Numbered(NamedTuple):
     streams: NDArray[np.bool_]
 
 
-def events(point: Point, numbered: Numbered) -> Events:
+def events(point: Point, numbered: Numbered) -> RequestEvents:
     """Find the request and response packets of a point."""
     tuple_of, answer, refused = numbered.of_flow, numbered.answer, numbered.refused
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
     kind = kinds(point)
     may_request = point.own_flows
-    talks, spoke_first = _talks(point, rows, kind == Kind.UDP, numbered)
-    found = Events.room(len(rows))
+    talks, spoke_first = _talks(point, rows, kind == RequestKind.UDP, numbered)
+    found = RequestEvents.room(len(rows))
     count = _find(
         rows,
         (index.flow, index.seq, index.ack, index.tcp_flags),
         _Roles(
-            np.where((kind == Kind.UDP) & ~talks, np.uint8(Kind.NONE), kind),
-            np.where(kind == Kind.UDP, spoke_first, np.isin(flows.sport, (ECHO_REQUEST, ECHO_REQUEST_V6))),
+            np.where((kind == RequestKind.UDP) & ~talks, np.uint8(RequestKind.NONE), kind),
+            np.where(
+                kind == RequestKind.UDP, spoke_first, np.isin(flows.sport, (ECHO_REQUEST, ECHO_REQUEST_V6))
+            ),
             may_request,
             tuple_of,
             answer[tuple_of],
         ),
         found,
     )
-    found = Events._make(column[:count] for column in found)
+    found = RequestEvents._make(column[:count] for column in found)
     if not refused.any():
         return _numbered(found)
-    each = np.append((kind == Kind.UDP) & may_request & refused[tuple_of], False)  # the last for NO_FLOW
+    each = np.append(
+        (kind == RequestKind.UDP) & may_request & refused[tuple_of], False
+    )  # the last for NO_FLOW
     by_itself = _refused(rows[each[index.flow[rows]]], index.flow, tuple_of)
     both: Iterator[tuple[NDArray[Any], NDArray[Any]]] = zip(found, by_itself, strict=True)
-    return _numbered(Events._make(map(np.concatenate, both)))
+    return _numbered(RequestEvents._make(map(np.concatenate, both)))
 
 
-def _numbered(found: Events) -> Events:
+def _numbered(found: RequestEvents) -> RequestEvents:
     """Leave out responses to a tuple without a number: no request was seen."""
     known = found.tuple_of >= 0
-    return found if known.all() else Events._make(column[known] for column in found)
+    return found if known.all() else RequestEvents._make(column[known] for column in found)
 
 
-@compiled("i4[] (i4[] u4[] u4[] u2[]) _Roles(u1[] b1[] b1[] i4[] i4[]) Events(i4[] i4[] i8[] u1[] b1[] b1[])")
-def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: Events) -> int:
+@compiled(
+    "i4[] (i4[] u4[] u4[] u2[]) _Roles(u1[] b1[] b1[] i4[] i4[]) RequestEvents(i4[] i4[] i8[] u1[] b1[] b1[])"
+)
+def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: RequestEvents) -> int:
     """Record the request and response packets, in row order, and count them."""
     flow_of, seq_of, ack_of, flags_of = columns
     count = 0
     for row in rows:
         flow = flow_of[row]
-        kind = roles.kind[flow] if flow >= 0 else Kind.NONE.value
-        if kind == Kind.NONE.value:
+        kind = roles.kind[flow] if flow >= 0 else RequestKind.NONE.value
+        if kind == RequestKind.NONE.value:
             continue
         is_request, refuses, number = roles.is_request[flow], False, np.int64(0)
-        if kind == Kind.ICMP.value:
+        if kind == RequestKind.ICMP.value:
             number = np.int64(seq_of[row])
-        elif kind == Kind.DNS.value:
+        elif kind == RequestKind.DNS.value:
             if seq_of[row] == 0:  # the snap length left nothing of the message
                 continue
             is_request, number = seq_of[row] & DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
-        elif kind == Kind.TCP.value:
+        elif kind == RequestKind.TCP.value:
             flags = flags_of[row]
             is_request = flags & (SYN | RST | ACK) == SYN
             refuses = flags & RST != 0
@@ -193,7 +199,7 @@ def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: E
 
 
 def kinds(point: Point) -> NDArray[np.uint8]:
-    """The `Kind` of requests or responses in each flow, shape ``(f,)``; NONE for those to many receivers."""
+    """The `RequestKind` of each flow's requests or responses, shape ``(f,)``; NONE if to many receivers."""
     flows = point.flows
     result = np.zeros(len(flows), np.uint8)
     echo = (flows.protocol == ICMP) & np.isin(flows.sport, (ECHO_REQUEST, ECHO_REPLY))
@@ -201,11 +207,16 @@ def kinds(point: Point) -> NDArray[np.uint8]:
     udp = (flows.protocol == UDP) & (flows.encryption == 0)
     tcp = flows.protocol == TCP
     dns = dns_flows.of(point)
-    for chosen, kind in ((echo, Kind.ICMP), (tcp, Kind.TCP), (udp, Kind.UDP), (dns, Kind.DNS)):
+    for chosen, kind in (
+        (echo, RequestKind.ICMP),
+        (tcp, RequestKind.TCP),
+        (udp, RequestKind.UDP),
+        (dns, RequestKind.DNS),
+    ):
         result[chosen] = kind
     first, last = flows.dst[:, 0], flows.dst[:, 3]
     to_many = np.where(flows.family == 6, first == 0xFF, (first >= 224) | (last == 255))
-    result[to_many | (flows.family == 0)] = Kind.NONE
+    result[to_many | (flows.family == 0)] = RequestKind.NONE
     return result
 
 
@@ -267,8 +278,10 @@ def _count(rows: I32, flow_of: I32, time_ns: I64, tuple_of: I32, sent: _TupleCou
             sent.first_ns[this] = min(sent.first_ns[this], time_ns[row])
 
 
-def _refused(rows: NDArray[np.int32], flow_of: NDArray[np.int32], tuple_of: NDArray[np.int32]) -> Events:
+def _refused(
+    rows: NDArray[np.int32], flow_of: NDArray[np.int32], tuple_of: NDArray[np.int32]
+) -> RequestEvents:
     """Each packet on its own, with its row as the number."""
     size = len(rows)
-    yes, kind = np.ones(size, np.bool_), np.full(size, Kind.UDP, np.uint8)
-    return Events(rows, tuple_of[flow_of[rows]], rows.astype(np.int64), kind, yes, ~yes)
+    yes, kind = np.ones(size, np.bool_), np.full(size, RequestKind.UDP, np.uint8)
+    return RequestEvents(rows, tuple_of[flow_of[rows]], rows.astype(np.int64), kind, yes, ~yes)

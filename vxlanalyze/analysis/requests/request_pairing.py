@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Events, Kind
+from vxlanalyze.analysis.requests.request_events import RequestEvents, RequestKind
 from vxlanalyze.kernels.arrays import I32, I64, Bools, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import NO_ROW, Point
@@ -18,7 +18,7 @@ from vxlanalyze.pairing.tuples import number_rows
 _RETRY_NS = 100_000_000
 
 
-def paired_requests(point: Point, found: Events) -> Requests:
+def paired_requests(point: Point, found: RequestEvents) -> Requests:
     """Join the packets of each request with the first packet that answers it."""
     size = len(found.row)
     dtypes = (np.int32, np.int64, np.uint8, *[np.int32] * 4, np.bool_, *[np.int32] * 3)
@@ -62,7 +62,7 @@ class _Groups(NamedTuple):
     answered: Bools
 
 
-def _groups(found: Events) -> _Groups:
+def _groups(found: RequestEvents) -> _Groups:
     """Number the groups; none has a request yet."""
     group = found.tuple_of.copy()
     of_tuple = int(group.max(initial=-1)) + 1  # without another number, the tuple's is sufficient
@@ -91,10 +91,10 @@ class _Paired(NamedTuple):
 
 
 @compiled(
-    "i8[] i8[] _Groups(i4[] i4[] b1[]) Events(i4[] i4[] i8[] u1[] b1[] b1[]) _Paired(i4[] i8[] u1[] i4[] "
-    "i4[] i4[] i4[] b1[] i4[] i4[] i4[])"
+    "i8[] i8[] _Groups(i4[] i4[] b1[]) RequestEvents(i4[] i4[] i8[] u1[] b1[] b1[]) "
+    "_Paired(i4[] i8[] u1[] i4[] i4[] i4[] i4[] b1[] i4[] i4[] i4[])"
 )
-def _pair(time_ns: I64, in_time: I64, groups: _Groups, events_: Events, paired: _Paired) -> int:
+def _pair(time_ns: I64, in_time: I64, groups: _Groups, events_: RequestEvents, paired: _Paired) -> int:
     """Record the requests, in the order in which they begin, and count them."""
     last, answered = groups.last, groups.answered
     count = 0
@@ -106,7 +106,7 @@ def _pair(time_ns: I64, in_time: I64, groups: _Groups, events_: Events, paired: 
             if request >= 0:  # else it answers a request from before the capture
                 _answer(request, row, events_.refuses[i], paired)
             continue
-        tcp = events_.kind[i] == Kind.TCP.value
+        tcp = events_.kind[i] == RequestKind.TCP.value
         # Identifiers are reused, so a query after an answer is a new one; a SYN's number is not.
         if request < 0 or (answered[this] and not tcp):
             request = last[this] = count

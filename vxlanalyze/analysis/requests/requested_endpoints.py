@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
-from vxlanalyze.analysis.requests.services import Pairs
+from vxlanalyze.analysis.requests.request_events import RequestKind
+from vxlanalyze.analysis.requests.services import ClientServerPairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.words import listed
 
@@ -27,7 +27,7 @@ class RequestedEndpoints:
     of_request: NDArray[np.intp]  # shape (r,): the endpoint of each request
 
 
-def endpoints_of(between: Pairs, requests: Requests) -> RequestedEndpoints:
+def endpoints_of(between: ClientServerPairs, requests: Requests) -> RequestedEndpoints:
     """Count the outcomes of each endpoint's requests."""
     of = between.of_tuple[requests.tuple_of]
     names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
@@ -42,7 +42,7 @@ def endpoints_of(between: Pairs, requests: Requests) -> RequestedEndpoints:
         np.bincount(endpoint, minlength=size),
         np.bincount(endpoint[open_], requests.copies[open_], minlength=size).astype(np.int64),
         np.bincount(endpoint[~open_], minlength=size),
-        np.array([name.startswith(Kind.DNS.name) for name in unique], np.bool_),
+        np.array([name.startswith(RequestKind.DNS.name) for name in unique], np.bool_),
         endpoint,
     )
 
@@ -62,5 +62,5 @@ def named_endpoints(pair: Comparison, endpoints: RequestedEndpoints, chosen: NDA
 def _name(pair: Comparison, endpoints: RequestedEndpoints, endpoint: int) -> str:
     kind, _, address = endpoints.names[endpoint].partition(" ")
     name = pair.cluster.name_of(endpoints.servers[endpoint])
-    what = "echo to " if kind == Kind.ICMP.name else ""
+    what = "echo to " if kind == RequestKind.ICMP.name else ""
     return f"{what}{address}" + (f" ({name})" if name else "")

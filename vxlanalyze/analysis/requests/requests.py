@@ -17,7 +17,7 @@ from vxlanalyze.analysis.requests import refusals, replies_from_elsewhere, undec
 from vxlanalyze.analysis.requests.media_streams import steady_streams
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind, Numbered, events
+from vxlanalyze.analysis.requests.request_events import Numbered, RequestKind, events
 from vxlanalyze.analysis.requests.request_pairing import paired_requests
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome
@@ -121,7 +121,7 @@ def _decide(requests: Requests, end_ns: int) -> Requests:
     replied = requests.answer_row != NO_ROW
     wait_ns = end_ns - requests.point.index.time_ns[requests.first_row]
     decided = replied | (wait_ns >= _patience_ns(requests)[requests.kind])
-    udp = requests.kind == Kind.UDP
+    udp = requests.kind == RequestKind.UDP
     by_turns = udp & _by_turns(requests)
     missed = np.where(replied, requests.missed, requests.copies)
     missed = np.where(udp & replied, 0, missed)
@@ -154,7 +154,7 @@ def _open(requests: Requests, by_turns: NDArray[np.bool_], missed: NDArray[np.in
 
 def _by_turns(requests: Requests) -> NDArray[np.bool_]:
     """UDP conversations in which most packets of the client are each followed by one of the server."""
-    udp = np.flatnonzero((requests.kind == Kind.UDP) & (requests.replies > 0))
+    udp = np.flatnonzero((requests.kind == RequestKind.UDP) & (requests.replies > 0))
     result = np.zeros(len(requests), np.bool_)
     if not len(udp):
         return result
@@ -163,15 +163,15 @@ def _by_turns(requests: Requests) -> NDArray[np.bool_]:
     turns = np.bincount(code, minlength=len(of))
     regular = of[(turns >= _LEAST_TURNS) & (single > 0.5 * turns)]
     result[np.isin(requests.tuple_of, regular)] = True
-    return result & (requests.kind == Kind.UDP)
+    return result & (requests.kind == RequestKind.UDP)
 
 
 def _patience_ns(found: Requests) -> NDArray[np.int64]:
-    """How long to wait for an answer, by `Kind`."""
-    result = np.full(len(Kind), _LEAST_PATIENCE_NS)
+    """How long to wait for an answer, by `RequestKind`."""
+    result = np.full(len(RequestKind), _LEAST_PATIENCE_NS)
     answered = found.at(found.answered)
     latency_ns = answered.latency_ns
-    for kind in Kind:
+    for kind in RequestKind:
         mine = latency_ns[answered.kind == kind]
         if len(mine):
             slowest_ns = np.clip(mine.max(), 0, _MOST_PATIENCE_NS)  # clocks may jump

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind, kinds
+from vxlanalyze.analysis.requests.request_events import RequestKind, kinds
 from vxlanalyze.analysis.requests.requests import MeasuredRequests, measure
 from vxlanalyze.kubernetes.model import Cluster, endpoint_text
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -24,11 +24,11 @@ from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.numbers import DNS_PORTS
 
 FORWARD, BACKWARD, NEITHER = 1, -1, 0
-_NAMES = [kind.name for kind in Kind]  # looked up for each of thousands of pairs
+_NAMES = [kind.name for kind in RequestKind]  # looked up for each of thousands of pairs
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class ClientServerPairs:
     """The `g` pairs of client and server (with its port), and to which of them each 5-tuple belongs.
 
     Parameters
@@ -36,7 +36,7 @@ class Pairs:
     of_tuple : NDArray[np.int32]
         Shape ``(t,)``: the pair of each tuple of `MeasuredRequests.tuples`; -1 where it has no requests.
     kind : NDArray[np.uint8]
-        Shape ``(g,)``: `Kind`.
+        Shape ``(g,)``: `RequestKind`.
     client, server : tuple of str
         Addresses, `g` of each.
     port : NDArray[np.uint16]
@@ -58,7 +58,9 @@ class Pairs:
     @cached_property
     def server_texts(self) -> tuple[str, ...]:
         """Addresses of the servers, with their ports where the protocol does not imply them."""
-        bare = (self.kind == Kind.ICMP) | (self.kind == Kind.DNS) & np.isin(self.port, DNS_PORTS)
+        bare = (self.kind == RequestKind.ICMP) | (self.kind == RequestKind.DNS) & np.isin(
+            self.port, DNS_PORTS
+        )
         ends = zip(self.server, self.port.tolist(), bare.tolist(), strict=True)
         return tuple(server if alone else endpoint_text(server, port) for server, port, alone in ends)
 
@@ -74,7 +76,7 @@ class ServiceFigures:
 
     `requests` are transmissions whose fate the capture shows: answered, refused and unanswered together;
     `open` ones were sent too late in it. Each retransmission counts. Latency counts from a request's first
-    transmission, as the client experiences it. `pair` is the row in `Pairs`, `point` the one in
+    transmission, as the client experiences it. `pair` is the row in `ClientServerPairs`, `point` the one in
     ``Comparison.points``. Times are nanoseconds, None where nothing was answered.
     """
 
@@ -95,7 +97,7 @@ class ServiceFigures:
 
 
 @once
-def pairs(comparison: Comparison) -> Pairs:
+def pairs(comparison: Comparison) -> ClientServerPairs:
     """Give the pairs of client and server of a comparison; done once, and kept as long as it."""
     return _find_pairs(comparison, measure(comparison))
 
@@ -120,16 +122,16 @@ def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
     return sorted(found, key=lambda f: (f.protocol, f.client, f.server, f.pair))
 
 
-def _find_pairs(comparison: Comparison, measured: MeasuredRequests) -> Pairs:
+def _find_pairs(comparison: Comparison, measured: MeasuredRequests) -> ClientServerPairs:
     wanted = present(np.concatenate([r.tuple_of for r in measured.of_point] or [np.empty(0, np.int32)]))
     fields = _fields(comparison, measured)[wanted]
-    fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is not a port
+    fields[np.isin(fields[:, 0], (RequestKind.ICMP,)), -2:] = 0  # the identifier of an echo is not a port
     fields[:, 34:36] = 0  # nor does the client's port matter
     names, code = distinct(fields)
     of_tuple = np.full(len(measured.tuples), -1, np.int32)
     of_tuple[wanted] = code
     family = names[:, 1]
-    return Pairs(
+    return ClientServerPairs(
         of_tuple,
         kind=names[:, 0],
         client=tuple(text(names[:, 2:18], family)),
@@ -186,9 +188,9 @@ class _Table:
     latency_p99_ns: NDArray[np.int64]
 
     @classmethod
-    def of(cls, requests: Requests, between: Pairs) -> "_Table":
+    def of(cls, requests: Requests, between: ClientServerPairs) -> "_Table":
         pair = between.of_tuple[requests.tuple_of]
-        again = (requests.copies > 1) & (requests.kind != Kind.UDP)
+        again = (requests.copies > 1) & (requests.kind != RequestKind.UDP)
         missed = requests.unanswered_transmissions
         weights = (requests.answered, requests.refused, missed, again)
         counts = [np.bincount(pair, w, len(between)).astype(np.int64) for w in weights]
@@ -215,7 +217,7 @@ def _quantiles(ordered: NDArray[np.int64], counts: NDArray[np.int64], share: flo
     return np.where(counts > 0, np.append(ordered, -1)[np.minimum(at, len(ordered))], -1)
 
 
-def _nearest(between: Pairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
+def _nearest(between: ClientServerPairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
     """Choose the point where the figures of each pair are measured, shape ``(g,)``; -1 where none saw it.
 
     Nearest the client first; within its node a pod's interface before the NIC, and of several the one with
@@ -237,7 +239,7 @@ def _nearest(between: Pairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
 
 
 def _figures(
-    cluster: Cluster, between: Pairs, chosen: NDArray[np.int64], place: int, table: _Table
+    cluster: Cluster, between: ClientServerPairs, chosen: NDArray[np.int64], place: int, table: _Table
 ) -> Iterator[ServiceFigures]:
     """Collect the figures of some pairs as plain numbers, since accessing numpy's one by one is slow."""
     counts = (table.seen, table.answered, table.refused, table.unanswered, table.retried)

@@ -9,7 +9,7 @@ Source: kubernetes issues 71514 and 125467; conntrack(8).
 import numpy as np
 
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
 
@@ -19,7 +19,7 @@ _LEAST_REQUESTS = 3
 
 def sockets(requests: Requests) -> tuple[int, ...]:
     """Ports of the UDP sockets with requests; empty where there are more than a few."""
-    if not len(requests) or not np.isin(requests.kind, (Kind.DNS, Kind.UDP)).all():
+    if not len(requests) or not np.isin(requests.kind, (RequestKind.DNS, RequestKind.UDP)).all():
         return ()
     flow = requests.point.index.flow[requests.first_row]
     ports = np.unique(requests.point.flows.sport[flow])

@@ -13,7 +13,7 @@ import numpy as np
 
 from vxlanalyze.analysis.requests import time_exceeded
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.numbers import SMALLEST_INITIAL_TTL
 
@@ -27,7 +27,7 @@ def left_open(comparison: Comparison, requests: Requests) -> Requests:
     if not len(quoted):
         return requests
     near = np.isin(time_exceeded.ends_of(point.flows), quoted)[point.index.flow[requests.first_row]]
-    repeated = (requests.kind == Kind.TCP) & (requests.copies > 1)
+    repeated = (requests.kind == RequestKind.TCP) & (requests.copies > 1)
     chosen = np.flatnonzero(near & requests.unanswered & ~repeated)[:_MOST_READ]
     ttl = time_exceeded.ttl_of(comparison, point, requests.first_row[chosen])
     decided = requests.decided.copy()

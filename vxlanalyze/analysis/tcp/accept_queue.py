@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
-from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.analysis.tcp.late_answers import LateAnswer
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
@@ -23,12 +23,12 @@ _AT_ONCE_NS = 100_000_000
 _SYN_ACK, _MASK = SYN | ACK, SYN | RST | ACK
 
 
-def ignored_last_acks(late: Sequence[Late]) -> int:
+def ignored_last_acks(late: Sequence[LateAnswer]) -> int:
     """Count late TCP answers for which the server repeated its SYN ACK after the data had arrived."""
     return sum(_repeats(each) for each in late if each.kind == "TCP")
 
 
-def _repeats(late: Late) -> bool:
+def _repeats(late: LateAnswer) -> bool:
     index = late.point.index
     flow = index.flow[late.answer_row]
     first, last = (int(index.time_ns[row]) for row in (late.request_row, late.answer_row))
@@ -37,21 +37,21 @@ def _repeats(late: Late) -> bool:
     return bool(((times > first) & (times <= last)).any())
 
 
-def ignored_syns(late: Sequence[Late]) -> int:
+def ignored_syns(late: Sequence[LateAnswer]) -> int:
     """Count connections whose first SYNs were ignored, at the server that kept data waiting longest."""
     worst = late[0]
     mine = (e for e in late if (e.server, e.port) == (worst.server, worst.port))
     return sum(e.kind == "SYN" and e.copies > 1 for e in mine)
 
 
-def answered_meanwhile(pair: Comparison, late: Late) -> int:
+def answered_meanwhile(pair: Comparison, late: LateAnswer) -> int:
     """Count the requests to other ports that the same node answered at once while one of its own waited."""
     place = next(n for n, point in enumerate(pair.points) if point is late.point)
     requests, times = measure(pair).of_point[place], late.point.index.time_ns
     first_ns = times[requests.first_row]
     flow = late.point.index.flow
     same = late.point.flows.dport[flow[requests.first_row]] == late.port
-    same &= requests.kind == Kind.TCP
+    same &= requests.kind == RequestKind.TCP
     mine = requests.at(requests.answered & ~same & (first_ns > late.from_ns) & (first_ns < late.to_ns))
     quick = mine.latency_ns < _AT_ONCE_NS
     there = late.point.flows.outer_dst[flow[late.request_row]]
@@ -74,7 +74,7 @@ def explain(connections: int, syns: int) -> str:
     )
 
 
-def remedy(node: str, late: Late) -> str:
+def remedy(node: str, late: LateAnswer) -> str:
     """Say how to detect a full queue, and how to enlarge it."""
     return written(
         f"In the network namespace of {late.server}, see the overflows of the queue; of the socket, what "

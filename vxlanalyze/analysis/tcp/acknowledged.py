@@ -43,8 +43,8 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     ZERO_NS,
     ZERO_TIMES,
     ZERO_TOTAL_NS,
-    Followed,
-    Packet,
+    FollowedStreams,
+    StreamPacket,
 )
 from vxlanalyze.kernels.arrays import I64, Integer
 from vxlanalyze.kernels.decorator import compiled
@@ -54,7 +54,7 @@ from vxlanalyze.wire.numbers import FIN, SYN
 
 
 @compiled
-def acknowledge(stream: Integer, packet: Packet, out: Followed) -> None:
+def acknowledge(stream: Integer, packet: StreamPacket, out: FollowedStreams) -> None:
     """Record what the sender of a stream learns: bytes that arrived, and the window."""
     state, figures, now = out.state, out.figures, packet.time_ns
     ack, flags, window = packet.ack, packet.flags, packet.window
@@ -87,7 +87,7 @@ def acknowledge(stream: Integer, packet: Packet, out: Followed) -> None:
 
 
 @compiled
-def _close_or_open(stream: Integer, packet: Packet, out: Followed) -> None:
+def _close_or_open(stream: Integer, packet: StreamPacket, out: FollowedStreams) -> None:
     """Record a window that closes or opens."""
     state, figures, now, row = out.state, out.figures, packet.time_ns, packet.row
     zero = packet.window & WINDOW_MASK == 0 and not packet.flags & SYN
@@ -118,7 +118,7 @@ def _both_scale(one: Integer, other: Integer, state: I64) -> bool:
 
 
 @compiled
-def _sample(stream: Integer, now: Integer, out: Followed) -> None:
+def _sample(stream: Integer, now: Integer, out: FollowedStreams) -> None:
     """Record the round trip of a segment that was sent once."""
     state, figures, samples, counts = out.state, out.figures, out.samples, out.counts
     sent = state[stream, SAMPLE_NS]

@@ -21,7 +21,7 @@ _IDLE_NS = 10_000_000_000  # longer than usual pauses of applications, shorter t
 
 
 @dataclass(frozen=True, eq=False)
-class Broken:
+class BrokenConnections:
     """Connections to one service that one end resets; arrays of shape ``(k,)``.
 
     Parameters
@@ -86,7 +86,7 @@ class Broken:
 
 
 @once
-def broken(comparison: Comparison) -> tuple[Broken, ...]:
+def broken(comparison: Comparison) -> tuple[BrokenConnections, ...]:
     """Find the connections that were reset, at the first node's capture or, if it saw none, at the last's."""
     numbered = measure(comparison).tuples
     captures = sorted({p.capture for p in comparison.points})
@@ -112,7 +112,7 @@ def _by_service(
     answer: NDArray[np.int32],
     found: Resets,
     sent: NDArray[np.intp],
-) -> list[Broken]:
+) -> list[BrokenConnections]:
     """Group the resets by service and sender; `sent` are the streams that sent them."""
     flow_of = np.full(len(answer), -1, np.int64)
     flow_of[tuple_of] = np.arange(len(tuple_of))
@@ -135,7 +135,7 @@ def _by_service(
         long_first = found.first_segments[members] >= 2
         hit = np.isin(members, reset)
         result.append(
-            Broken(
+            BrokenConnections(
                 point=point,
                 flow=int(flow_of[reset[0]]),
                 by_client=bool(group % 2),

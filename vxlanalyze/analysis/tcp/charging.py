@@ -50,8 +50,8 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     WINDOW,
     ZERO,
     ZERO_WINDOW,
-    Followed,
-    Packet,
+    FollowedStreams,
+    StreamPacket,
 )
 from vxlanalyze.kernels.arrays import I64, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
@@ -60,7 +60,9 @@ from vxlanalyze.wire.numbers import SYN
 
 
 @compiled
-def charge_again(stream: Integer, packet: Packet, end: Integer, unseen_arrival: bool, out: Followed) -> None:
+def charge_again(
+    stream: Integer, packet: StreamPacket, end: Integer, unseen_arrival: bool, out: FollowedStreams
+) -> None:
     """Record retransmitted data: the time since the last advance went into its recovery."""
     state, figures = out.state, out.figures
     seq, payload, now = packet.seq, packet.payload, packet.time_ns
@@ -89,7 +91,7 @@ def charge_again(stream: Integer, packet: Packet, end: Integer, unseen_arrival: 
 
 
 @compiled
-def charge(stream: Integer, packet: Packet, out: Followed) -> None:
+def charge(stream: Integer, packet: StreamPacket, out: FollowedStreams) -> None:
     """Charge the time since the connection last advanced to the cause that held this new data back."""
     state, figures, payload, now = out.state, out.figures, packet.payload, packet.time_ns
     other, leader = stream ^ 1, stream & ~1
@@ -144,7 +146,7 @@ def _was_full(stream: Integer, segment: Integer, state: I64) -> Boolean:
 
 
 @compiled
-def _turn(stream: Integer, packet: Packet, start: Integer, out: Followed) -> None:
+def _turn(stream: Integer, packet: StreamPacket, start: Integer, out: FollowedStreams) -> None:
     """Charge a change of turns: the peer's data was on the path, then the application processed it."""
     state, figures, turns, counts = out.state, out.figures, out.turns, out.counts
     flags, payload, now = packet.flags, packet.payload, packet.time_ns
@@ -171,7 +173,7 @@ def _turn(stream: Integer, packet: Packet, start: Integer, out: Followed) -> Non
 
 
 @compiled
-def add(stream: Integer, cause: Integer, nanoseconds: Integer, out: Followed) -> None:
+def add(stream: Integer, cause: Integer, nanoseconds: Integer, out: FollowedStreams) -> None:
     """Add time to a cause."""
     if nanoseconds > 0:
         out.waited_ns[stream, cause] += nanoseconds

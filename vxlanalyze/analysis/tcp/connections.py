@@ -19,7 +19,7 @@ from vxlanalyze.analysis.tcp.sockets import Sockets, sockets
 from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
 from vxlanalyze.analysis.tcp.two_clocks import BOTH, near_time, overlapping
 from vxlanalyze.analysis.tcp.waiting import divide
-from vxlanalyze.analysis.tcp.waiting_columns import Captured, Cause, Followed, Homes
+from vxlanalyze.analysis.tcp.waiting_columns import Captured, Cause, FollowedStreams, StreamHomes
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.protocols import TCP
@@ -266,8 +266,8 @@ def _followed(
     turns = np.empty((room, at.TURN_COLUMNS), np.int64)
     samples = np.empty((min(packets, _MOST_SAMPLES), at.SAMPLE_COLUMNS), np.int64)
     counts = np.zeros(at.COUNTS, np.int64)
-    found = Followed(state, waited, figures, turns, samples, counts)
-    divide(events[0], events[1], Homes(chosen.home, chosen.only), found)
+    found = FollowedStreams(state, waited, figures, turns, samples, counts)
+    divide(events[0], events[1], StreamHomes(chosen.home, chosen.only), found)
     return Connections(
         points=points,
         total=chosen.total,

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
-from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, Pairs, pairs
+from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, ClientServerPairs, pairs
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.division import one_way_floor
@@ -37,7 +37,7 @@ class Exchanges:
     Parameters
     ----------
     pair : NDArray[np.int64]
-        The row in `Pairs` of client and server, UNKNOWN where no request of that pair was counted.
+        The row in `ClientServerPairs` of client and server, UNKNOWN where no request of theirs was counted.
     opens : NDArray[np.bool_]
         Whether the request opens a connection (a TCP SYN, the handshake of TLS) rather than being data.
     connection : NDArray[np.int64]
@@ -123,7 +123,7 @@ def _by_number(comparison: Comparison) -> Iterator[Exchanges]:
         )
 
 
-def _sound(requests: Requests, between: Pairs, sense: int) -> Requests:
+def _sound(requests: Requests, between: ClientServerPairs, sense: int) -> Requests:
     """Keep answered requests of one direction that were sent once and have a unique number."""
     pair = between.of_tuple[requests.tuple_of]
     kept = requests.answered & (requests.copies == 1) & (pair >= 0)
@@ -133,7 +133,7 @@ def _sound(requests: Requests, between: Pairs, sense: int) -> Requests:
 
 
 def _matched(
-    comparison: Comparison, between: Pairs, sense: int, ends: tuple[Requests, Requests]
+    comparison: Comparison, between: ClientServerPairs, sense: int, ends: tuple[Requests, Requests]
 ) -> Exchanges:
     client, server = ends
     _, of_client, of_server = np.intersect1d(client.key, server.key, assume_unique=True, return_indices=True)
@@ -149,7 +149,7 @@ def _matched(
     size = len(client)
     return Exchanges(
         pair=between.of_tuple[client.tuple_of].astype(np.int64),
-        opens=client.kind == Kind.TCP,
+        opens=client.kind == RequestKind.TCP,
         connection=np.full(size, UNKNOWN),
         request_row=client.first_row.astype(np.int64),
         answer_row=server.answer_row.astype(np.int64),
@@ -246,7 +246,7 @@ def _of_turns(comparison: Comparison, found: Connections, turns: _Longs, served:
 
 
 def _pair_of(comparison: Comparison, found: Connections, server: _Longs) -> _Longs:
-    """Give the row in `Pairs` of the requests that a server's stream answers."""
+    """Give the row in `ClientServerPairs` of the requests that a server's stream answers."""
     return pairs(comparison).of_tuple[np.maximum(found.stream[server ^ 1], 0)].astype(np.int64)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.messages.columns import (
     COUNT,
     STATE_COLUMNS,
-    Events,
+    MessageEvents,
     Protocol,
     Segments,
     Streams,
@@ -184,7 +184,9 @@ def framed_requests(comparison: Comparison) -> FramedRequests | None:
     return _requests(streams, ends, events, until.reshape(-1, 2).min(axis=1))
 
 
-def parsed(comparison: Comparison, found: Connections, streams: MessageStreams, read: OctetTimes) -> Events:
+def parsed(
+    comparison: Comparison, found: Connections, streams: MessageStreams, read: OctetTimes
+) -> MessageEvents:
     """Read the octets of streams, and find messages in them."""
     point = found.points[streams.place]
     payloads = read_payloads(comparison, point, read.row.astype(np.int64), read.skip)
@@ -192,7 +194,7 @@ def parsed(comparison: Comparison, found: Connections, streams: MessageStreams, 
     side = np.arange(len(streams.most_packets)) & 1
     responds = side != np.repeat(streams.client, 2)
     room = min(_MOST_EVENTS, int(read.length.sum()) + len(responds))
-    out = Events(np.empty(room, np.int32), *(np.empty(room, np.int64) for _ in range(4)))
+    out = MessageEvents(np.empty(room, np.int32), *(np.empty(room, np.int64) for _ in range(4)))
     state = np.zeros(STATE_COLUMNS, np.int64)
     parse(
         Segments(read.stream, read.offset, read.length),
@@ -201,10 +203,10 @@ def parsed(comparison: Comparison, found: Connections, streams: MessageStreams, 
         state,
         out,
     )
-    return Events._make(column[: state[COUNT]] for column in out)
+    return MessageEvents._make(column[: state[COUNT]] for column in out)
 
 
-def _requests(streams: MessageStreams, ends: _Ends, events: Events, until: _Longs) -> FramedRequests:
+def _requests(streams: MessageStreams, ends: _Ends, events: MessageEvents, until: _Longs) -> FramedRequests:
     stream = events.stream.astype(np.int64)
     responds = stream & 1 != streams.client[stream >> 1]
     server_ns = np.zeros(len(stream), np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.analysis.tcp import limits, turn_taking
@@ -38,7 +38,7 @@ _OFTEN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class LateAnswer:
     """One late answer, by the clock of the point that saw it.
 
     `kind` is "TCP" (data), "SYN", "DNS" or "ICMP"; `copies` how often the request had arrived by then,
@@ -68,7 +68,7 @@ class Late:
         return self.kind in ("SYN", "ICMP")
 
 
-def late_answers(pair: Comparison) -> list[Late]:
+def late_answers(pair: Comparison) -> list[LateAnswer]:
     """Find the late answers of all servers, the longest wait first."""
     found = connections(pair)
     late = [] if found is None else list(_turns(pair, found))
@@ -124,7 +124,7 @@ def _server_turns(pair: Comparison) -> NDArray[np.int64]:
     return np.concatenate([turns, np.column_stack([*columns, single.naming])])
 
 
-def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
+def _turns(pair: Comparison, found: Connections) -> Iterator[LateAnswer]:
     turns = _server_turns(pair)
     slow = turns[turns[:, at.TURN_LEFT_NS] - turns[:, at.TURN_ARRIVED_NS] >= turn_taking.WAITED_NS]
     owner = np.unique(slow[:, at.TURN_STREAM] >> 1)
@@ -145,7 +145,7 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
         if turn_taking.is_held(port, waited_ns):
             continue
         times = point.index.time_ns
-        yield Late(
+        yield LateAnswer(
             kind="TCP",
             client=client,
             server=server,
@@ -187,21 +187,21 @@ def _sides(pair: Comparison) -> Iterator[tuple[int, Direction, int]]:
     yield places[id(pair.hops[0].backward.receiver)], pair.hops[-1].backward, BACKWARD
 
 
-def _requests(pair: Comparison, place: int, direction: Direction, sense: int) -> Iterator[Late]:
+def _requests(pair: Comparison, place: int, direction: Direction, sense: int) -> Iterator[LateAnswer]:
     """Find late answers to SYNs, DNS queries and echo requests, at the point nearest the server."""
     between, requests = pairs(pair), measure(pair).of_point[place]
     of = between.of_tuple[requests.tuple_of]
     waited = _waited_ns(requests)
-    kinds = np.isin(requests.kind, (Kind.TCP, Kind.DNS, Kind.ICMP))
+    kinds = np.isin(requests.kind, (RequestKind.TCP, RequestKind.DNS, RequestKind.ICMP))
     late = requests.answered & kinds & (between.sense[of] == sense) & (waited >= LATE_NS)
     late &= _arrived_well(requests)
     times = requests.point.index.time_ns
     for request in np.flatnonzero(late & (waited < at.LONG_POLL_NS)).tolist():
-        kind = Kind(int(requests.kind[request]))
+        kind = RequestKind(int(requests.kind[request]))
         row, answer = int(requests.first_row[request]), int(requests.answer_row[request])
         to_ns = int(times[answer])
-        yield Late(
-            kind="SYN" if kind is Kind.TCP else kind.name,
+        yield LateAnswer(
+            kind="SYN" if kind is RequestKind.TCP else kind.name,
             client=between.client[of[request]],
             server=between.server[of[request]],
             port=int(between.port[of[request]]),
@@ -221,7 +221,7 @@ def _waited_ns(requests: Requests) -> NDArray[np.int64]:
     """How long each answer took; a SYN counts from its first copy, a repeated query is a new attempt."""
     times = requests.point.index.time_ns
     since_first = times[np.maximum(requests.answer_row, 0)] - times[requests.first_row]
-    return np.where(requests.kind == Kind.DNS, requests.latency_ns, since_first)
+    return np.where(requests.kind == RequestKind.DNS, requests.latency_ns, since_first)
 
 
 def _arrived_well(requests: Requests) -> NDArray[np.bool_]:
@@ -232,7 +232,7 @@ def _arrived_well(requests: Requests) -> NDArray[np.bool_]:
     return ~wrong
 
 
-def noticed(pair: Comparison, late: list[Late]) -> list[Late]:
+def noticed(pair: Comparison, late: list[LateAnswer]) -> list[LateAnswer]:
     """Keep what a user notices: answers that take a second, and servers with mostly slow answers."""
     slow: dict[tuple[str, int], int] = {}
     for each in late:

@@ -16,7 +16,7 @@ from vxlanalyze.wire.addresses import text
 _SHOWN_STREAMS = 20
 
 
-class Ends(NamedTuple):
+class StreamEnds(NamedTuple):
     """The endpoints of a stream: addresses and ports of sender and receiver, and their names."""
 
     sender: str
@@ -26,7 +26,7 @@ class Ends(NamedTuple):
     named: str
 
 
-def ends(pair: Comparison, found: Connections, stream: int) -> Ends:
+def ends(pair: Comparison, found: Connections, stream: int) -> StreamEnds:
     """Name the ends of a stream; the client's port is left out."""
     place, flow, owner = found.flow[stream >> 1].tolist()
     flows = found.points[place].flows
@@ -39,7 +39,7 @@ def ends(pair: Comparison, found: Connections, stream: int) -> Ends:
     from_server = found.client[stream >> 1] != stream
     sender, receiver = pair.cluster.named(source), pair.cluster.named(target)
     named = f"{sender} port {sport} to {receiver}" if from_server else f"{sender} to {receiver} port {dport}"
-    return Ends(source, sport, target, dport, named)
+    return StreamEnds(source, sport, target, dport, named)
 
 
 def label(pair: Comparison, found: Connections, stream: int) -> str | None:

@@ -14,7 +14,7 @@ from vxlanalyze.analysis.messages.columns import (
     HANDSHAKE,
     INCOMPLETE,
     RESETS,
-    Events,
+    MessageEvents,
     Protocol,
 )
 from vxlanalyze.kernels.arrays import I64, Bools
@@ -55,7 +55,7 @@ class MessagePairs(NamedTuple):
 
 
 def message_pairs(
-    events: Events, protocol: NDArray[np.uint8], responds: NDArray[np.bool_], server_ns: _Longs
+    events: MessageEvents, protocol: NDArray[np.uint8], responds: NDArray[np.bool_], server_ns: _Longs
 ) -> MessagePairs:
     """Join the messages of all connections.
 
@@ -76,11 +76,11 @@ def message_pairs(
     return MessagePairs._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
-def _chosen(events: Events, mine: NDArray[np.bool_]) -> Events:
-    return Events._make(column[mine] for column in events)
+def _chosen(events: MessageEvents, mine: NDArray[np.bool_]) -> MessageEvents:
+    return MessageEvents._make(column[mine] for column in events)
 
 
-def _by_number(events: Events, responds: NDArray[np.bool_]) -> MessagePairs:
+def _by_number(events: MessageEvents, responds: NDArray[np.bool_]) -> MessagePairs:
     """Join the HEADERS of a stream's client with what its server sends in the same stream."""
     connection = events.stream.astype(np.int64) >> 1
     epoch = events.begin >> EPOCH_SHIFT
@@ -124,11 +124,13 @@ def _counts(calls: _Longs, call: _Longs, chosen: NDArray[np.bool_]) -> _Longs:
     return counts
 
 
-def _in_order(events: Events, responds: NDArray[np.bool_], server_ns: _Longs, kind: Protocol) -> MessagePairs:
+def _in_order(
+    events: MessageEvents, responds: NDArray[np.bool_], server_ns: _Longs, kind: Protocol
+) -> MessagePairs:
     """Join messages in the order in which the server received and sent them."""
     group = events.stream.astype(np.int64) >> 1 << _EPOCH_BITS | events.begin >> EPOCH_SHIFT
     order = np.lexsort((events.begin, responds, server_ns, group))
-    ordered = Events._make(column[order] for column in events)
+    ordered = MessageEvents._make(column[order] for column in events)
     size = len(order)
     room = MessagePairs._make(np.empty(size, np.int64) for _ in MessagePairs._fields)
     join = _join_messages if kind is Protocol.HTTP1 else _join_records
@@ -136,8 +138,12 @@ def _in_order(events: Events, responds: NDArray[np.bool_], server_ns: _Longs, ki
     return MessagePairs._make(column[:count] for column in room)
 
 
-@compiled("i8[] Events(i4[] i8[] i8[] i8[] i8[]) b1[] i8[] MessagePairs(i8[] i8[] i8[] i8[] i8[] i8[] i8[])")
-def _join_messages(group: I64, events: Events, responds: Bools, waiting: I64, out: MessagePairs) -> int:
+@compiled(
+    "i8[] MessageEvents(i4[] i8[] i8[] i8[] i8[]) b1[] i8[] MessagePairs(i8[] i8[] i8[] i8[] i8[] i8[] i8[])"
+)
+def _join_messages(
+    group: I64, events: MessageEvents, responds: Bools, waiting: I64, out: MessagePairs
+) -> int:
     """Give each response the oldest request without one; missing octets leave the rest without."""
     count, first, last = 0, 0, 0
     for i in range(len(group)):
@@ -160,8 +166,10 @@ def _join_messages(group: I64, events: Events, responds: Bools, waiting: I64, ou
     return _answered(count, out)
 
 
-@compiled("i8[] Events(i4[] i8[] i8[] i8[] i8[]) b1[] i8[] MessagePairs(i8[] i8[] i8[] i8[] i8[] i8[] i8[])")
-def _join_records(group: I64, events: Events, responds: Bools, last: I64, out: MessagePairs) -> int:
+@compiled(
+    "i8[] MessageEvents(i4[] i8[] i8[] i8[] i8[]) b1[] i8[] MessagePairs(i8[] i8[] i8[] i8[] i8[] i8[] i8[])"
+)
+def _join_records(group: I64, events: MessageEvents, responds: Bools, last: I64, out: MessagePairs) -> int:
     """Join runs of records of one side with the next run of the other; handshakes and data separately.
 
     `last` is the last request: of data, of the handshake.

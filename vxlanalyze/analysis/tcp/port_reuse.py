@@ -10,18 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.analysis.tcp.late_answers import LateAnswer
 from vxlanalyze.wire.numbers import ACK, RST, SYN
 
 _LOOKED_AT = 200
 
 
-def answered_by_old(late: Sequence[Late]) -> int:
+def answered_by_old(late: Sequence[LateAnswer]) -> int:
     """Count late answers to SYNs that the server first answered for an old connection."""
     return sum(_by_old(each) for each in late[:_LOOKED_AT] if each.kind == "SYN")
 
 
-def _by_old(late: Late) -> bool:
+def _by_old(late: LateAnswer) -> bool:
     point = late.point
     rows = slice(late.request_row, late.answer_row)
     identity, flow = point.flows.identity, point.index.flow

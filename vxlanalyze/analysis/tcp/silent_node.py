@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.analysis.tcp.late_answers import LateAnswer
 from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, Comparison, Direction
 
 _LEAST_NS = 500_000_000
@@ -24,7 +24,7 @@ class Silence(NamedTuple):
     peer: str | None
 
 
-def of(pair: Comparison, label: str | None, late: Sequence[Late]) -> Silence | None:
+def of(pair: Comparison, label: str | None, late: Sequence[LateAnswer]) -> Silence | None:
     """Find the longest silence, with a request waiting, of the node that answers a direction's requests."""
     hops = [hop for hop in pair.hops if label in (hop.forward.label, hop.backward.label)]
     if not hops:

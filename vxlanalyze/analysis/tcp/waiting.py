@@ -61,9 +61,9 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     ZERO_TOTAL_NS,
     ZERO_WINDOW,
     Captured,
-    Followed,
-    Homes,
-    Packet,
+    FollowedStreams,
+    StreamHomes,
+    StreamPacket,
 )
 from vxlanalyze.kernels.arrays import I64, Integer
 from vxlanalyze.kernels.decorator import compiled
@@ -74,9 +74,9 @@ from vxlanalyze.wire.numbers import ACK, PSH, RST, SYN
 
 @compiled(
     "Captured(i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) Captured(i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) "
-    "Homes(i1[] i1[]) Followed(i8[,] i8[,] i8[,] i8[,] i8[,] i8[])"
+    "StreamHomes(i1[] i1[]) FollowedStreams(i8[,] i8[,] i8[,] i8[,] i8[,] i8[])"
 )
-def divide(near: Captured, far: Captured, homes: Homes, out: Followed) -> None:
+def divide(near: Captured, far: Captured, homes: StreamHomes, out: FollowedStreams) -> None:
     """Follow all streams in time order, with the packets of two points, `far` by the clock of `near`."""
     time_near, time_far = near.time_ns, far.time_ns
     i = j = 0
@@ -92,7 +92,7 @@ def divide(near: Captured, far: Captured, homes: Homes, out: Followed) -> None:
 
 
 @compiled
-def _packet(packets: Captured, at: Integer, place: Integer, homes: Homes, out: Followed) -> None:
+def _packet(packets: Captured, at: Integer, place: Integer, homes: StreamHomes, out: FollowedStreams) -> None:
     state, figures = out.state, out.figures
     stream, now, row = packets.stream[at], packets.time_ns[at], packets.row[at]
     alone = homes.only[stream >> 1]
@@ -109,7 +109,7 @@ def _packet(packets: Captured, at: Integer, place: Integer, homes: Homes, out: F
         return
     seq, ack = np.int64(packets.seq[row]), np.int64(packets.ack[row])
     payload, window = np.int64(packets.payload_length[row]), np.int64(packets.window[row])
-    packet = Packet(row, now, seq, ack, payload, flags, window)
+    packet = StreamPacket(row, now, seq, ack, payload, flags, window)
     at_home = homes.home[stream] == place
     if alone >= 0 or at_home:
         _leave(stream, packet, alone >= 0 and at_home, out)
@@ -118,7 +118,7 @@ def _packet(packets: Captured, at: Integer, place: Integer, homes: Homes, out: F
 
 
 @compiled
-def _leave(stream: Integer, packet: Packet, unseen_arrival: bool, out: Followed) -> None:
+def _leave(stream: Integer, packet: StreamPacket, unseen_arrival: bool, out: FollowedStreams) -> None:
     """Process a packet at the point nearest its sender."""
     state, figures = out.state, out.figures
     seq, ack, payload, flags = packet.seq, packet.ack, packet.payload, packet.flags
@@ -152,7 +152,7 @@ def _leave(stream: Integer, packet: Packet, unseen_arrival: bool, out: Followed)
 
 
 @compiled
-def _advance(stream: Integer, packet: Packet, end: Integer, out: Followed) -> None:
+def _advance(stream: Integer, packet: StreamPacket, end: Integer, out: FollowedStreams) -> None:
     """Record data that was sent for the first time."""
     state, figures, now = out.state, out.figures, packet.time_ns
     state[stream, TOP] = end
@@ -180,7 +180,7 @@ def _goes_on(stream: Integer, payload: Integer, flags: Integer, figures: I64) ->
 
 
 @compiled
-def _open(stream: Integer, packet: Packet, out: Followed) -> None:
+def _open(stream: Integer, packet: StreamPacket, out: FollowedStreams) -> None:
     """Begin a stream by its SYN; a copy of the SYN changes nothing."""
     state, figures = out.state, out.figures
     seq, flags, now = packet.seq, packet.flags, packet.time_ns
@@ -203,7 +203,7 @@ def _open(stream: Integer, packet: Packet, out: Followed) -> None:
 
 
 @compiled
-def _arrive(stream: Integer, packet: Packet, out: Followed) -> None:
+def _arrive(stream: Integer, packet: StreamPacket, out: FollowedStreams) -> None:
     """Process a packet at the point nearest its receiver, which sends the other stream."""
     state, figures = out.state, out.figures
     seq, payload, flags, now = packet.seq, packet.payload, packet.flags, packet.time_ns
@@ -229,7 +229,7 @@ def _arrive(stream: Integer, packet: Packet, out: Followed) -> None:
 
 
 @compiled
-def _finish(leader: Integer, out: Followed) -> None:
+def _finish(leader: Integer, out: FollowedStreams) -> None:
     """Charge the remaining time at the end of a connection."""
     state, figures = out.state, out.figures
     left = state[leader, LAST_NS] - state[leader, CURSOR]

@@ -80,14 +80,14 @@ class Captured(NamedTuple):
     window: U32
 
 
-class Homes(NamedTuple):
+class StreamHomes(NamedTuple):
     """The point nearest the sender of each stream, and the only point that shows each connection, or -1."""
 
     home: I8
     only: I8
 
 
-class Packet(NamedTuple):
+class StreamPacket(NamedTuple):
     """One of them; `window` with its scale, as the index has both."""
 
     row: Integer
@@ -99,7 +99,7 @@ class Packet(NamedTuple):
     window: Integer
 
 
-class Followed(NamedTuple):
+class FollowedStreams(NamedTuple):
     """What is written while streams are followed; rows of the first three are streams."""
 
     state: I64

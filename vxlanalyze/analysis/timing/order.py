@@ -22,7 +22,7 @@ _MOST_DISORDER_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class LatePackets:
     """The `l` late packets of a direction of `m`; arrays have shape ``(l,)`` except for `judged`.
 
     Parameters
@@ -44,13 +44,13 @@ class Late:
 
 
 @once
-def late(direction: Direction) -> Late:
+def late(direction: Direction) -> LatePackets:
     """Find packets that arrive after a later one of their flow; done once per direction."""
     chosen = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
     arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
     none = np.empty(0, np.int64)
     if len(chosen) < 2 or (np.diff(arrival) > 0).all():
-        return Late(none, none, none, len(chosen))
+        return LatePackets(none, none, none, len(chosen))
     judged = len(chosen)
     flow = direction.flow[chosen]
     overtaken = np.zeros(len(direction.sender.flows), np.bool_)
@@ -72,7 +72,7 @@ def late(direction: Direction) -> Late:
     real = (by_ns > disorder_ns(direction.receiver)) & (gap_ns >= disorder_ns(direction.sender))
     packets = chosen[arrived[late_[real]]]
     order = np.argsort(packets)
-    return Late(packets[order], by_ns[real][order], (late_ - overtaker)[real][order], judged)
+    return LatePackets(packets[order], by_ns[real][order], (late_ - overtaker)[real][order], judged)
 
 
 @compiled("i4[] i8[] i8[] b1[]")

@@ -21,7 +21,7 @@ from vxlanalyze.wire.model import NO_FLOW, Anomaly, Encryption, Flows, Tunnel
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, IGMP, OSPF, PIM, TCP, UDP, VRRP
 
 
-class Place(IntEnum):
+class FrameClass(IntEnum):
     """Classes of frames, in the order in which they are reported."""
 
     JUDGED = 0
@@ -52,7 +52,7 @@ class Account:
     """Frames of a capture by class; classes without frames are left out."""
 
     capture: str
-    frames: dict[Place, int]
+    frames: dict[FrameClass, int]
 
 
 _ROUTING = (IGMP, OSPF, PIM, VRRP)
@@ -73,25 +73,25 @@ def _account(pair: Comparison, capture: int) -> Account:
     point = points[0]
     place = _of_directions(pair, capture, len(point.index))
     _complete(pair, points, place)
-    counts = np.bincount(place[point.index.is_frame], minlength=len(Place))
-    counts[Place.SEEN_AGAIN] += facts.packets - int(counts.sum())
-    return Account(facts.name, {kind: int(counts[kind]) for kind in Place if counts[kind]})
+    counts = np.bincount(place[point.index.is_frame], minlength=len(FrameClass))
+    counts[FrameClass.SEEN_AGAIN] += facts.packets - int(counts.sum())
+    return Account(facts.name, {kind: int(counts[kind]) for kind in FrameClass if counts[kind]})
 
 
 def _of_directions(pair: Comparison, capture: int, rows: int) -> NDArray[np.uint8]:
     """Class of each row in a direction, `_NOT_YET` elsewhere; the most certain one counts."""
     place = np.full(rows, _NOT_YET, np.uint8)
     for direction in (d for hop in (*pair.hops, *pair.inside) for d in hop.directions):
-        kinds = np.full(len(direction), int(Place.UNKNOWN), np.uint8)
+        kinds = np.full(len(direction), int(FrameClass.UNKNOWN), np.uint8)
         if direction.assessed:
-            kinds[direction.outcome != Outcome.UNKNOWN] = int(Place.JUDGED)
-        kinds[direction.reason == Reason.OTHER_PEER] = int(Place.OTHER_PEER)
+            kinds[direction.outcome != Outcome.UNKNOWN] = int(FrameClass.JUDGED)
+        kinds[direction.reason == Reason.OTHER_PEER] = int(FrameClass.OTHER_PEER)
         if direction.sender.capture == capture:
             np.minimum.at(place, direction.sent_row, kinds)
         if direction.receiver.capture == capture:
             arrived = direction.received_row != NO_ROW
             np.minimum.at(place, direction.received_row[arrived], kinds[arrived])
-            unsent = np.uint8(Place.JUDGED if direction.assessed else Place.UNKNOWN)
+            unsent = np.uint8(FrameClass.JUDGED if direction.assessed else FrameClass.UNKNOWN)
             place[direction.unsent_row] = np.minimum(place[direction.unsent_row], unsent)
     return place
 
@@ -107,10 +107,10 @@ def _complete(pair: Comparison, points: list[Point], place: NDArray[np.uint8]) -
     best = np.full(len(flows) + 1, _NOT_YET, np.uint8)  # the last for NO_FLOW
     np.minimum.at(best, index.flow[place != _NOT_YET], place[place != _NOT_YET])
     best[-1] = _NOT_YET
-    kinds = np.append(_kinds(pair, points, best[:-1]), np.uint8(Place.UNDECODED))
-    copies = (best[flow] <= Place.UNKNOWN) & (flow != NO_FLOW)
+    kinds = np.append(_kinds(pair, points, best[:-1]), np.uint8(FrameClass.UNDECODED))
+    copies = (best[flow] <= FrameClass.UNKNOWN) & (flow != NO_FLOW)
     place[open_] = np.where(copies, best[flow], kinds[flow])
-    place[open_[(index.anomalies[open_] & np.uint32(Anomaly.LATER_FRAGMENT)) != 0]] = Place.FRAGMENT
+    place[open_[(index.anomalies[open_] & np.uint32(Anomaly.LATER_FRAGMENT)) != 0]] = FrameClass.FRAGMENT
     _with_their_first(point, place)
 
 
@@ -121,7 +121,7 @@ def _with_their_first(point: Point, place: NDArray[np.uint8]) -> None:
         return
     rows = fragments.row if point.decoded.frame is None else point.decoded.row(fragments.row + 1)
     heads = np.flatnonzero(fragments.offset_bytes == 0)
-    of_group = np.full(int(fragments.group.max()) + 1, np.uint8(Place.FRAGMENT))
+    of_group = np.full(int(fragments.group.max()) + 1, np.uint8(FrameClass.FRAGMENT))
     inside = rows < len(place)
     heads = heads[inside[heads]]
     of_group[fragments.group[heads]] = place[rows[heads]]
@@ -133,21 +133,21 @@ def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> ND
     """Class of each flow on its own; if several fit, the later one counts."""
     point = points[0]
     flows = point.flows
-    judged = best == Place.JUDGED
-    kind = np.full(len(flows), int(Place.NODE), np.uint8)
+    judged = best == FrameClass.JUDGED
+    kind = np.full(len(flows), int(FrameClass.NODE), np.uint8)
     tunnel = (flows.tunnel != Tunnel.NONE) & (flows.outer_family > 0)
     pods = pod_addresses.of(pair)
     of_pod = ~tunnel & (flows.family > 0) & pods.any_end(flows)
-    kind[of_pod] = Place.INSIDE if _shows_inside(pair, points) else Place.UNENCAPSULATED
-    kind[_is_control(flows) & ~tunnel & (~of_pod | np.isin(flows.protocol, _ROUTING))] = Place.CONTROL
-    kind[(flows.encryption != Encryption.NONE) & ~tunnel] = Place.ENCRYPTED
+    kind[of_pod] = FrameClass.INSIDE if _shows_inside(pair, points) else FrameClass.UNENCAPSULATED
+    kind[_is_control(flows) & ~tunnel & (~of_pod | np.isin(flows.protocol, _ROUTING))] = FrameClass.CONTROL
+    kind[(flows.encryption != Encryption.NONE) & ~tunnel] = FrameClass.ENCRYPTED
     for found in native.unseen(pair):
         if found.point.capture == point.capture:
-            kind[found.flows] = Place.NOT_ARRIVED
+            kind[found.flows] = FrameClass.NOT_ARRIVED
     for unanswered in native_unanswered.find(pair):
         identities = unanswered.point.flows.identity[unanswered.flows]
-        kind[np.isin(flows.identity, identities) & ~tunnel] = Place.UNENCAPSULATED
-    kind[(flows.family == 0) & ~tunnel] = Place.CONTROL  # ARP and other non-IP traffic
+        kind[np.isin(flows.identity, identities) & ~tunnel] = FrameClass.UNENCAPSULATED
+    kind[(flows.family == 0) & ~tunnel] = FrameClass.CONTROL  # ARP and other non-IP traffic
     kind[tunnel] = _tunnelled(pair, flows, tunnel, judged)[tunnel]
     return kind
 
@@ -156,19 +156,19 @@ def _tunnelled(
     pair: Comparison, flows: Flows, tunnel: NDArray[np.bool_], judged: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """Class of tunnel flows that are in no direction."""
-    kind = np.full(len(flows), int(Place.TUNNEL), np.uint8)
+    kind = np.full(len(flows), int(FrameClass.TUNNEL), np.uint8)
     nodes = {a for p in pair.points if p.encapsulated for a in p.addresses}
     if pair.hops and nodes:
         between = pod_addresses.among(flows.outer_src, flows.outer_family, nodes)
         between &= pod_addresses.among(flows.outer_dst, flows.outer_family, nodes)
-        kind[~between] = Place.OTHER_PEER
+        kind[~between] = FrameClass.OTHER_PEER
     elif any(p.routed for p in pair.points):  # these have no tunnel to each other
-        kind[:] = Place.OTHER_PEER
+        kind[:] = FrameClass.OTHER_PEER
     if (mine := tunnel & judged).any():
-        junk = (kind == Place.OTHER_PEER) & (flows.family == 0)  # of a scanner: no packet in the tunnel
-        kind[~np.isin(flows.vni, flows.vni[mine]) & ~junk] = Place.OTHER_VNI
-        kind[~np.isin(flows.outer_family, flows.outer_family[mine])] = Place.OTHER_FAMILY
-    kind[_to_a_group(flows)] = Place.GROUP
+        junk = (kind == FrameClass.OTHER_PEER) & (flows.family == 0)  # of a scanner: no packet in the tunnel
+        kind[~np.isin(flows.vni, flows.vni[mine]) & ~junk] = FrameClass.OTHER_VNI
+        kind[~np.isin(flows.outer_family, flows.outer_family[mine])] = FrameClass.OTHER_FAMILY
+    kind[_to_a_group(flows)] = FrameClass.GROUP
     return kind
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from vxlanalyze.analysis.finding import Quantity
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
-from vxlanalyze.analysis.underlay.tunnel_ends import Ends
+from vxlanalyze.analysis.underlay.tunnel_ends import TunnelEnds
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import listed
@@ -16,7 +16,7 @@ _KIND_SETTINGS = "Cilium: the Helm value tunnelProtocol; Antrea: tunnelType; OVN
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class Disagreement:
     """What is odd, and how to fix it.
 
     Parameters
@@ -38,7 +38,7 @@ class Suspicion:
     conclusive: bool = False
 
 
-def found(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> list[Suspicion]:
+def found(pair: Comparison, direction: Direction, there: TunnelEnds, here: TunnelEnds) -> list[Disagreement]:
     """Compare the identifiers of a direction with those of the opposite one, the most telling first."""
     suspected = (
         other_kind(pair, direction, there, here),
@@ -50,7 +50,9 @@ def found(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> li
     return [suspicion for suspicion in suspected if suspicion is not None]
 
 
-def other_kind(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> Suspicion | None:
+def other_kind(
+    pair: Comparison, direction: Direction, there: TunnelEnds, here: TunnelEnds
+) -> Disagreement | None:
     """Each node sends another kind of tunnel: neither has a device for what it receives."""
     if not tunnel_ends.differ_in_kind(there, here):
         return None
@@ -68,17 +70,19 @@ def other_kind(pair: Comparison, direction: Direction, there: Ends, here: Ends) 
         + on(far, opposite.listing)
     )
     evidence = {"tunnel": Quantity(sent), "own_tunnel": Quantity(own)}
-    return Suspicion(f"they are {sent}, {far} uses {own}", words, cure, evidence, conclusive=True)
+    return Disagreement(f"they are {sent}, {far} uses {own}", words, cure, evidence, conclusive=True)
 
 
-def _titles(ends: Ends) -> list[str]:
+def _titles(ends: TunnelEnds) -> list[str]:
     """Name the kinds of tunnel of a direction, with the port where there is one."""
     if len(ends.tunnels) == len(ends.ports) == 1:
         return [f"{title(next(iter(ends.tunnels)))} (UDP port {next(iter(ends.ports))})"]
     return [title(tunnel) for tunnel in ends.tunnels]
 
 
-def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> Suspicion | None:
+def _other_vni(
+    pair: Comparison, direction: Direction, there: TunnelEnds, here: TunnelEnds
+) -> Disagreement | None:
     """Each direction has one VNI, and they differ."""
     if len(there.vnis) != 1 or len(here.vnis) != 1 or there.vnis.keys() == here.vnis.keys():
         return None
@@ -91,12 +95,12 @@ def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) 
     )
     listing = underlay.of(direction, pair.cluster).listing
     cure = f"Compare the VNIs of {near} and {far}:{on(near, listing)}{on(far, listing)}"
-    return Suspicion(
+    return Disagreement(
         f"they carry VNI {sent}, {far} sends with {own}", words, cure, {"own_vni": Quantity(own)}
     )
 
 
-def _other_source(direction: Direction, there: Ends, here: Ends) -> Suspicion | None:
+def _other_source(direction: Direction, there: TunnelEnds, here: TunnelEnds) -> Disagreement | None:
     """The sender uses addresses that the receiver never sends to: the receiver's entries name another one.
 
     Linux drops packets from an address other than that of a static entry (vxlan_snoop in
@@ -119,10 +123,12 @@ def _other_source(direction: Direction, there: Ends, here: Ends) -> Suspicion | 
         "shows):" + on(near, f"ip route get {to}", f"ip route replace {to} via GATEWAY src {local}")
     )
     evidence = {"outer_source": Quantity(source), "known_to_receiver": Quantity(known)}
-    return Suspicion(f"they come from {source}, {far} knows {near} as {known}", words, cure, evidence)
+    return Disagreement(f"they come from {source}, {far} knows {near} as {known}", words, cure, evidence)
 
 
-def _odd_port(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> Suspicion | None:
+def _odd_port(
+    pair: Comparison, direction: Direction, there: TunnelEnds, here: TunnelEnds
+) -> Disagreement | None:
     if (
         not there.ports
         or not here.ports
@@ -144,10 +150,12 @@ def _odd_port(pair: Comparison, direction: Direction, there: Ends, here: Ends) -
         + on(far, below.listing)
     )
     verdict = f"they go to UDP port {to}, {far} uses {own}"
-    return Suspicion(verdict, words, cure, {"own_port": Quantity(own)})
+    return Disagreement(verdict, words, cure, {"own_port": Quantity(own)})
 
 
-def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> Suspicion | None:
+def _strange_mac(
+    pair: Comparison, direction: Direction, there: TunnelEnds, here: TunnelEnds
+) -> Disagreement | None:
     """A MAC that the receiver never sends from; one used in both directions is a router's virtual MAC."""
     strange = there.dst_macs.keys() - here.src_macs.keys() - here.dst_macs.keys()
     several = max(len(there.vnis), len(here.vnis)) > 1
@@ -168,6 +176,6 @@ def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends
         + on(near, f"ip neigh show | grep -iE '{'|'.join(mac_text(m) for m in list(there.dst_macs)[:3])}'")
         + on(far, listing)
     )
-    return Suspicion(
+    return Disagreement(
         f"they go to the MAC {to}, {far} sends from {own}", words, cure, {"own_mac": Quantity(own)}
     )

@@ -12,7 +12,7 @@ from vxlanalyze.wire.addresses import text
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class InnerHome:
     """The outer addresses of the node that an inner address lives on.
 
     `words` is this as a clause: ``10.233.65.20 lives on node2 (172.26.50.201)``.
@@ -24,12 +24,12 @@ class Home:
 
 
 @once
-def homes_of(pair: Comparison) -> "Homes":
+def homes_of(pair: Comparison) -> "InnerHomes":
     """Find where the inner addresses of a comparison live; done once, and kept as long as it."""
-    return Homes(pair)
+    return InnerHomes(pair)
 
 
-class Homes:
+class InnerHomes:
     """The homes of all inner addresses of a comparison; reads the flows once."""
 
     def __init__(self, pair: Comparison) -> None:
@@ -57,18 +57,18 @@ class Homes:
             if node is not None and owner in (None, node):
                 self._of_node.setdefault(node, set()).add(outer)
 
-    def of(self, inner: str) -> Home | None:
+    def of(self, inner: str) -> InnerHome | None:
         """Give the home of an inner address; None where unknown."""
         node = self._cluster.node_of(inner)
         addresses = tuple(sorted(self._of_node.get(node or "", ())))
         if node is not None and addresses:
-            return Home(addresses, f"{inner} lives on {node} ({' or '.join(addresses)})", True)
+            return InnerHome(addresses, f"{inner} lives on {node} ({' or '.join(addresses)})", True)
         addresses = tuple(sorted(self._seen.get(inner, ())))
         if addresses:
-            return Home(addresses, f"{inner} itself sends from {' or '.join(addresses)}", False)
+            return InnerHome(addresses, f"{inner} itself sends from {' or '.join(addresses)}", False)
         return None
 
-    def at_home(self, outer: str, home: Home) -> bool:
+    def at_home(self, outer: str, home: InnerHome) -> bool:
         """Whether an outer address is one of a home's, or known to belong to the same node."""
         # The node of a capture is inferred from packets; the cluster's own files take precedence.
         alike = self._rewritten if home.by_cluster else [*self._rewritten, *self._captured]

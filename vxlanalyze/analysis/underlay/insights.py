@@ -9,8 +9,8 @@ from vxlanalyze.analysis.finding import Quantity, RuledOut
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import disagreements, tunnel_ends, underlay, underlay_errors
-from vxlanalyze.analysis.underlay.disagreements import Suspicion
-from vxlanalyze.analysis.underlay.tunnel_ends import Ends
+from vxlanalyze.analysis.underlay.disagreements import Disagreement
+from vxlanalyze.analysis.underlay.tunnel_ends import TunnelEnds
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
@@ -85,7 +85,7 @@ def _checksums(direction: Direction, responses: Answers) -> list[RuledOut]:
     return found
 
 
-def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
+def _names_agree(there: TunnelEnds, here: TunnelEnds) -> list[RuledOut]:
     found = []
     if len(there.vnis) == 1 and there.vnis.keys() == here.vnis.keys():
         found.append(RuledOut("vni-mismatch", f"VNI {next(iter(there.vnis))} both ways"))
@@ -96,7 +96,7 @@ def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
     return found
 
 
-def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) -> Suspicion | None:
+def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) -> Disagreement | None:
     """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless configured to accept them."""
     unanswered = responses.unanswered()
     rows = direction.received_row[unanswered]
@@ -114,7 +114,7 @@ def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) 
         "they "
         "have now:" + on(direction.sender.name, listing) + on(direction.receiver.name, listing)
     )
-    return Suspicion(
+    return Disagreement(
         "their outer UDP checksum is zero over IPv6",
         words,
         cure,
@@ -122,7 +122,7 @@ def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) 
     )
 
 
-def _group_policy(pair: Comparison, direction: Direction, responses: Answers) -> Suspicion | None:
+def _group_policy(pair: Comparison, direction: Direction, responses: Answers) -> Disagreement | None:
     """VXLAN Group Policy in one direction only: a Linux device without `gbp` drops what has its flag.
 
     Sources: draft-smith-vxlan-group-policy section 2.1; Linux, drivers/net/vxlan: packets with flags that the
@@ -141,7 +141,7 @@ def _group_policy(pair: Comparison, direction: Direction, responses: Answers) ->
     )
     listing = underlay.of(direction, pair.cluster).listing
     cure = "Make the tunnel devices of both nodes with `gbp`, or neither. What they have now:"
-    return Suspicion(
+    return Disagreement(
         f"they carry VXLAN Group Policy, which {far.name} does not use",
         words,
         cure + on(near.name, listing) + on(far.name, listing),
@@ -158,7 +158,7 @@ def _groups(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> NDArray[
     return groups
 
 
-def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> Suspicion | None:
+def _nobody_there(pair: Comparison, direction: Direction, there: TunnelEnds) -> Disagreement | None:
     found = underlay_errors.about(pair, direction, underlay_errors.NO_SUCH_HOST)
     gone = max((len(e.row) for e in found), default=0)
     if not gone:
@@ -179,4 +179,4 @@ def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> Suspic
         anywhere("kubectl get nodes -o wide"),
     )
     evidence = {"host_unreachable": Quantity(gone, "packets")}
-    return Suspicion(f"no host has the address {outer}", words, cure, evidence, conclusive=True)
+    return Disagreement(f"no host has the address {outer}", words, cure, evidence, conclusive=True)

@@ -15,7 +15,7 @@ from vxlanalyze.wire.model import Tunnel
 _IPV4 = np.uint8(4)
 
 
-class Elsewhere(NamedTuple):
+class AddressSighting(NamedTuple):
     """Where an address appears: the outer address, the inner MAC, and the first packet that shows it."""
 
     outer: str
@@ -29,14 +29,14 @@ class Elsewhere(NamedTuple):
         return int(self.point.index.time_ns[self.row])
 
 
-def elsewhere(pair: Comparison, address: str) -> Elsewhere | None:
+def elsewhere(pair: Comparison, address: str) -> AddressSighting | None:
     """Find the first packet from an inner address out of a node that was not captured."""
     captured = {a for point in pair.points for a in point.addresses}
     found = [seen for point in pair.points if (seen := _at(point, address, captured)) is not None]
     return min(found, key=lambda seen: seen.time_ns, default=None)
 
 
-def _at(point: Point, address: str, captured: set[str]) -> Elsewhere | None:
+def _at(point: Point, address: str, captured: set[str]) -> AddressSighting | None:
     flows = point.flows
     mine = point.decoded.usage.used & (flows.tunnel != Tunnel.NONE)
     mine &= among(flows.src, np.where(flows.family == 0, _IPV4, flows.family), {address})  # ARP has no family
@@ -46,4 +46,4 @@ def _at(point: Point, address: str, captured: set[str]) -> Elsewhere | None:
         return None
     flow = [int(point.index.flow[rows[0]])]
     outer = str(text(flows.outer_src[flow], flows.outer_family[flow])[0])
-    return Elsewhere(outer, mac_text(int(flows.inner_src_mac[flow[0]])), point, int(rows[0]))
+    return AddressSighting(outer, mac_text(int(flows.inner_src_mac[flow[0]])), point, int(rows[0]))

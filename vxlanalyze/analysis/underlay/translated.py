@@ -15,7 +15,7 @@ from vxlanalyze.wire.protocols import WITH_PORTS
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TranslatedEnd:
     """One end of some flows, as sent and as received.
 
     `before` and `after` are addresses, with the port where it is a server's; `ports` counts the flows whose
@@ -30,7 +30,7 @@ class Change:
     packets: NDArray[np.bool_]
 
 
-def changes(pair: Comparison, direction: Direction) -> list[Change]:
+def changes(pair: Comparison, direction: Direction) -> list[TranslatedEnd]:
     """Give the translations between a direction's points, those with the most packets first."""
     packets, sent, received = _matched(pair, direction)
     if not len(packets):
@@ -44,7 +44,7 @@ def changes(pair: Comparison, direction: Direction) -> list[Change]:
     for (end, before, after), flows in found.items():
         marked = np.zeros(len(direction), np.bool_)
         marked[packets[np.isin(place.reshape(-1), [number for number, _ in flows])]] = True
-        result.append(Change(end, before, after, len(flows), sum(port for _, port in flows), marked))
+        result.append(TranslatedEnd(end, before, after, len(flows), sum(port for _, port in flows), marked))
     return sorted(result, key=lambda change: -int(change.packets.sum()))
 
 

@@ -24,7 +24,7 @@ _VRRP = (0x00005E0001, 0x00005E0002)  # for IPv4 and IPv6; the last octet is the
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class TunnelEnds:
     """Packets of one direction, wherever seen, by the values in their headers; the most frequent first."""
 
     packets: int
@@ -38,7 +38,7 @@ class Ends:
 
 
 @once
-def of(direction: Direction) -> Ends:
+def of(direction: Direction) -> TunnelEnds:
     """Gather the identifiers used in a direction, from packets sent and packets that only the receiver saw.
 
     Done once, and kept as long as the direction.
@@ -51,7 +51,7 @@ def of(direction: Direction) -> Ends:
     for name in ("tunnel", "vni", "inner_src_mac", "inner_dst_mac", "outer_dport"):
         columns[name] = _tally((getattr(f, name), used * (f.outer_family > 0)) for f, used in sides)
     columns["vni"].pop(NO_VNI, None)
-    return Ends(
+    return TunnelEnds(
         packets=sum(int(used.sum()) for _, used in sides),
         tunnels=columns["tunnel"],
         vnis=columns["vni"],
@@ -111,7 +111,7 @@ def is_device(macs: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return own & ~np.isin(macs >> np.uint64(8), np.array(_VRRP, np.uint64))
 
 
-def device_macs(forward: Ends, backward: Ends) -> bool:
+def device_macs(forward: TunnelEnds, backward: TunnelEnds) -> bool:
     """Whether one end addresses the other by the MAC that the other sends with."""
     return bool(
         forward.dst_macs.keys() & backward.src_macs.keys()
@@ -119,7 +119,7 @@ def device_macs(forward: Ends, backward: Ends) -> bool:
     )
 
 
-def differ_in_kind(one: Ends, other: Ends) -> bool:
+def differ_in_kind(one: TunnelEnds, other: TunnelEnds) -> bool:
     """Whether two directions have no kind of tunnel in common; NVGRE is GRE with a key."""
     kinds = [{Tunnel.GRE if k == Tunnel.NVGRE else Tunnel(k) for k in ends.tunnels} for ends in (one, other)]
     return bool(kinds[0] and kinds[1]) and not kinds[0] & kinds[1]

@@ -19,7 +19,7 @@ from vxlanalyze.diagnostics.host_facts.model import (
     returning,
 )
 from vxlanalyze.kubernetes.citing import file_of, place
-from vxlanalyze.kubernetes.hosts.firewall import Drop, Packet, dropping
+from vxlanalyze.kubernetes.hosts.firewall import Drop, FilteredPacket, dropping
 from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
@@ -57,11 +57,11 @@ _Tables = Sequence[tuple[str, Sequence[_Row]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class HookPassage:
     """One hook of a node that packets of a finding go through."""
 
     hook: str
-    packets: Sequence[Packet]
+    packets: Sequence[FilteredPacket]
     what: str
 
 
@@ -112,7 +112,7 @@ def _since(row: _Row, before: dict[tuple[str, ...], int]) -> _Row:
     return {**row, "packets": str(number_in(row, "packets") - earlier)}
 
 
-def _passages(pair: Comparison, direction: Direction, finding: Finding) -> list[Passage]:
+def _passages(pair: Comparison, direction: Direction, finding: Finding) -> list[HookPassage]:
     """The hooks on the node that packets, and then their responses, pass after the capture point."""
     code = finding.code
     if is_inside(direction):
@@ -124,31 +124,31 @@ def _passages(pair: Comparison, direction: Direction, finding: Finding) -> list[
     tunnel = outer(pair, direction)
     found = []
     if code in _ENTERING | _LATER and not entered:
-        found.append(Passage("input", tunnel, "the tunnel's packets"))
+        found.append(HookPassage("input", tunnel, "the tunnel's packets"))
     if code in _FORWARDED:
         requests = inner(pair, direction, finding)
-        found.append(Passage("forward", requests, "what comes out of the tunnel"))
-        found.append(Passage("forward", returning(requests), "the responses on their way to the tunnel"))
-        back = [Packet(p.destination, p.source, p.protocol, p.dport, new=True) for p in tunnel]
-        found.append(Passage("output", back, "the tunnel's packets that carry the responses"))
+        found.append(HookPassage("forward", requests, "what comes out of the tunnel"))
+        found.append(HookPassage("forward", returning(requests), "the responses on their way to the tunnel"))
+        back = [FilteredPacket(p.destination, p.source, p.protocol, p.dport, new=True) for p in tunnel]
+        found.append(HookPassage("output", back, "the tunnel's packets that carry the responses"))
     return found
 
 
-def _within(pair: Comparison, direction: Direction, finding: Finding) -> list[Passage]:
+def _within(pair: Comparison, direction: Direction, finding: Finding) -> list[HookPassage]:
     """The hooks between two places of one node."""
     sender, receiver = direction.sender, direction.receiver
     packets = inner(pair, direction, finding)
     if sender.encapsulated and not receiver.encapsulated:
         return [
-            Passage("input", outer(pair, direction), "the tunnel's packets"),
-            Passage("forward", packets, "what comes out of the tunnel"),
+            HookPassage("input", outer(pair, direction), "the tunnel's packets"),
+            HookPassage("forward", packets, "what comes out of the tunnel"),
         ]
-    return [Passage("forward", packets, "what it forwards between its interfaces")]
+    return [HookPassage("forward", packets, "what it forwards between its interfaces")]
 
 
-def _first(tables: _Tables, passage: Passage) -> tuple[Drop | None, Packet | None]:
+def _first(tables: _Tables, passage: HookPassage) -> tuple[Drop | None, FilteredPacket | None]:
     """The first certain drop of one of the packets, or else the first possible one with a count."""
-    possible: tuple[Drop | None, Packet | None] = (None, None)
+    possible: tuple[Drop | None, FilteredPacket | None] = (None, None)
     for packet in passage.packets:
         drop = dropping(tables, packet, passage.hook)
         if drop is not None and drop.certain:
@@ -158,7 +158,7 @@ def _first(tables: _Tables, passage: Passage) -> tuple[Drop | None, Packet | Non
     return possible
 
 
-def _statement(drop: Drop, packet: Packet, point: Point, what: str, finding: Finding) -> Statement:
+def _statement(drop: Drop, packet: FilteredPacket, point: Point, what: str, finding: Finding) -> Statement:
     where = place(drop.file, drop.row["line"])
     rule = " ".join(drop.row["text"].split())
     node = node_of(point)
@@ -185,7 +185,7 @@ def _label(finding: Finding, point: Point) -> str | None:
     return finding.direction if direction.endswith(f">{point.name}") else None
 
 
-def _remedy(drop: Drop, packet: Packet, node: str) -> str:
+def _remedy(drop: Drop, packet: FilteredPacket, node: str) -> str:
     """How to accept the packets before the rule; an agent's rule is changed through its policy."""
     row = drop.row
     where = place(drop.file, row["line"])
@@ -203,7 +203,7 @@ def _remedy(drop: Drop, packet: Packet, node: str) -> str:
     return f"Accept them before {where}:{commands.on(node, add)}{undone}"
 
 
-def _of_nft(row: Mapping[str, str], packet: Packet, port: int) -> tuple[str, str]:
+def _of_nft(row: Mapping[str, str], packet: FilteredPacket, port: int) -> tuple[str, str]:
     family, table, chain = row["family"], quote(row["table"]), quote(row["chain"])
     word = "ip6" if ":" in packet.source else "ip"
     match = f"{word} saddr {packet.source}" + (f" {packet.protocol} dport {port}" if port else "")
@@ -211,7 +211,7 @@ def _of_nft(row: Mapping[str, str], packet: Packet, port: int) -> tuple[str, str
     return add, f"nft -a list chain {family} {table} {chain}"
 
 
-def _of_iptables(row: Mapping[str, str], packet: Packet, port: int) -> tuple[str, str]:
+def _of_iptables(row: Mapping[str, str], packet: FilteredPacket, port: int) -> tuple[str, str]:
     tool = "ip6tables" if ":" in packet.source else "iptables"
     match = f"-s {packet.source} -p {packet.protocol}" + (f" --dport {port}" if port else "")
     rules = [f"{tool} -t {quote(row['table'])} -{a} {quote(row['chain'])} {match} -j ACCEPT" for a in "ID"]

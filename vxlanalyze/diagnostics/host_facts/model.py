@@ -9,7 +9,7 @@ import numpy as np
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.kubernetes.citing import file_of, place
-from vxlanalyze.kubernetes.hosts.firewall import Packet
+from vxlanalyze.kubernetes.hosts.firewall import FilteredPacket
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -82,21 +82,21 @@ def is_inside(direction: Direction) -> bool:
     return node_of(direction.sender) == node_of(direction.receiver)
 
 
-def outer(pair: Comparison, direction: Direction) -> list[Packet]:
+def outer(pair: Comparison, direction: Direction) -> list[FilteredPacket]:
     """The tunnel packets of a direction, one for each pair of addresses and port."""
     below = underlay.of(direction, pair.cluster)
     if below.tunnel == Tunnel.NONE or not below.ports:
         return []
     ends = [(a, b) for a in below.src[:4] for b in below.dst[:4] if (":" in a) == (":" in b)]
-    return [Packet(a, b, "udp", port) for a, b in ends for port in below.ports[:4]]
+    return [FilteredPacket(a, b, "udp", port) for a, b in ends for port in below.ports[:4]]
 
 
-def returning(packets: Sequence[Packet]) -> list[Packet]:
+def returning(packets: Sequence[FilteredPacket]) -> list[FilteredPacket]:
     """The responses to packets; their own port is unknown."""
-    return [Packet(p.destination, p.source, p.protocol, 0, new=False) for p in packets]
+    return [FilteredPacket(p.destination, p.source, p.protocol, 0, new=False) for p in packets]
 
 
-def inner(pair: Comparison, direction: Direction, finding: Finding) -> list[Packet]:
+def inner(pair: Comparison, direction: Direction, finding: Finding) -> list[FilteredPacket]:
     """The inner packets that a finding shows, one for each flow."""
     sender = direction.sender
     numbers = finding.frames.get(pair.captures[sender.capture].name)
@@ -116,9 +116,10 @@ def inner(pair: Comparison, direction: Direction, finding: Finding) -> list[Pack
 
 def _packets(
     sources: Sequence[str], destinations: Sequence[str], protocols: Sequence[int], ports: Sequence[int]
-) -> list[Packet]:
+) -> list[FilteredPacket]:
     flows = zip(sources, destinations, protocols, ports, strict=True)
     found = [
-        Packet(s, d, RULE_NAMES.get(p, str(p)), port if p in WITH_PORTS else 0) for s, d, p, port in flows
+        FilteredPacket(s, d, RULE_NAMES.get(p, str(p)), port if p in WITH_PORTS else 0)
+        for s, d, p, port in flows
     ]
     return list(dict.fromkeys(found))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends
 from vxlanalyze.diagnostics.host_facts.model import Statement, inner, is_inside, node_of, rows
-from vxlanalyze.kubernetes.hosts.firewall import Packet
+from vxlanalyze.kubernetes.hosts.firewall import FilteredPacket
 from vxlanalyze.kubernetes.model import PrefixTable
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
@@ -108,7 +108,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
         yield from _filter(known, packets)
 
 
-def _answers(known: Tables, packets: list[Packet], outside: frozenset[str]) -> Iterator[Statement]:
+def _answers(known: Tables, packets: list[FilteredPacket], outside: frozenset[str]) -> Iterator[Statement]:
     """Return routes that are missing or lead elsewhere; nodes are also reached `outside`."""
     for source in dict.fromkeys(packet.source for packet in packets):
         if (6 if ":" in source else 4) not in known.versions:
@@ -172,7 +172,7 @@ def _elsewhere(known: Tables, source: str, found: _Found) -> Statement:
     return Statement(sentence + why, known.plain, f"{where} and {at}", cure)
 
 
-def _requests(known: Tables, packets: list[Packet]) -> Iterator[Statement]:
+def _requests(known: Tables, packets: list[FilteredPacket]) -> Iterator[Statement]:
     """Routes to the requested endpoints that discard."""
     for destination in dict.fromkeys(packet.destination for packet in packets):
         found = known.route(destination)
@@ -180,7 +180,7 @@ def _requests(known: Tables, packets: list[Packet]) -> Iterator[Statement]:
             yield _discarded(known, destination, found, "packets to")
 
 
-def _filter(known: Tables, packets: list[Packet]) -> Iterator[Statement]:
+def _filter(known: Tables, packets: list[FilteredPacket]) -> Iterator[Statement]:
     """The strict filter where the routes do not show what it drops: a note."""
     strict = known.strict()
     if strict is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.diagnostics.host_facts.model import Statement, facts, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.citing import file_of
-from vxlanalyze.kubernetes.hosts.firewall import Packet
+from vxlanalyze.kubernetes.hosts.firewall import FilteredPacket
 from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
@@ -42,7 +42,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
         yield from _passed(pair, direction.receiver, packets)
 
 
-def _stale(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Statement]:
+def _stale(pair: Comparison, point: Point, packets: list[FilteredPacket]) -> Iterator[Statement]:
     """Entries of the requester's node that translate to an endpoint no longer in any rule."""
     requested = {(p.source, p.destination, p.protocol) for p in packets}
     chosen = _translations(pair, point)
@@ -79,7 +79,7 @@ def _translations(pair: Comparison, point: Point) -> list[str]:
     return found
 
 
-def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Statement]:
+def _passed(pair: Comparison, point: Point, packets: list[FilteredPacket]) -> Iterator[Statement]:
     """Requests that passed the receiving node's chains, without a reply."""
     requested = {(p.source, p.destination, p.protocol, p.dport) for p in packets}
     found = [

@@ -37,7 +37,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import checksums, damage_pattern, damaged_headers, damaged_sample
 from vxlanalyze.analysis.integrity.damage_pattern import Pattern
-from vxlanalyze.analysis.integrity.damaged_headers import Headers
+from vxlanalyze.analysis.integrity.damaged_headers import ChangedHeaders
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
@@ -149,7 +149,7 @@ def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
     return text
 
 
-def _differs(direction: Direction, packets: int, pattern: Pattern, headers: Headers) -> str:
+def _differs(direction: Direction, packets: int, pattern: Pattern, headers: ChangedHeaders) -> str:
     """Describe what differs between which points, with an example."""
     near, far = direction.sender.name, direction.receiver.name
     text = f"{count(packets, 'packet')} differ{'s' if packets == 1 else ''} between {near} and {far}."

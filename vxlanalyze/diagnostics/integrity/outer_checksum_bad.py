@@ -38,7 +38,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone, checksums, forensics, outer_checksum_kinds
 from vxlanalyze.analysis.integrity.checksums import Checks
-from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
+from vxlanalyze.analysis.integrity.forensics import ChecksumKind, Forensics
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import origins
@@ -84,7 +84,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
         return None
     if responses.silent(chance, fate.ignored):
         chosen = unfilled & fate.ignored[responses.flow]
-        examined = Forensics(Kind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
+        examined = Forensics(ChecksumKind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
         return _finding(pair, direction, checks, chosen, examined)
     why = (
         f"{count(int(unfilled.sum()), 'packet')} arrive with a checksum that was never completed, as on a "
@@ -121,7 +121,7 @@ def _finding(
     unanswered = int((responses.unanswered() & wrong).sum())
     below = underlay.of(direction, pair.cluster, wrong)
     described = outer_checksum_kinds.KINDS[examined.kind](
-        outer_checksum_kinds.Case(examined, near, far, below)
+        outer_checksum_kinds.ChecksumCase(examined, near, far, below)
     )
     shown = exhibits.of_packets(pair, direction, wrong)
     silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""

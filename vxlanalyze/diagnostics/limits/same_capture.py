@@ -115,10 +115,10 @@ def _finding(pair: Comparison, overlap: _Overlap) -> Finding:
         code=CODE,
         severity=Severity.CRITICAL,
         summary=f"{names} {how} ({share(same, frames) if frames else 'none at all'}): nothing was compared",
-        explanation=f"Of the {count(frames, 'frame')} of {smaller}, {same:,} stand in "
-        f"{larger} too, each with the same time to the nanosecond, the same "
-        "identifiers and the same payload. Two nodes have two clocks and a way between them, so this is "
-        "one capture.",
+        explanation=f"Of the {count(frames, 'frame')} of {smaller}, {same:,} are also in "
+        f"{larger}, each with the same time to the nanosecond, the same "
+        "identifiers and the same payload. Two nodes have two clocks, and packets take time between them, "
+        "so this is one capture.",
         remedy=written(
             "Give the capture of each node, made at the same time (NIC: the node's network card):",
             capturing.on_both(pair, [pair.captures[first], pair.captures[second]]),

@@ -32,7 +32,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.underlay import next_hop, renumbered, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
@@ -47,13 +47,13 @@ _NEARLY_ALL = 0.9
 def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction that was interrupted."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    found = [_finding(pair, p) for p in pictures if p.of(Kind.INTERRUPTION)]
+    found = [_finding(pair, p) for p in pictures if p.of(LossKind.INTERRUPTION)]
     return [*not_assessed, *found, *inside_finding.findings(pair, CODE)]
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
     direction = picture.direction
-    outages = sorted(picture.of(Kind.INTERRUPTION), key=lambda e: e.rule.first)
+    outages = sorted(picture.of(LossKind.INTERRUPTION), key=lambda e: e.rule.first)
     lost = picture.packets_of(outages)
     lasted_ns = sum(_lasted_ns(picture, o) for o in outages)
     shown = exhibits.of_packets(pair, direction, lost)

@@ -35,7 +35,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.loss.traits import Trait, has_no_ports
 from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.underlay import underlay
@@ -55,9 +55,9 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        turns = [e for e in picture.of(Kind.ECMP) if isinstance(e.detail, Turn)]
+        turns = [e for e in picture.of(LossKind.ECMP) if isinstance(e.detail, Turn)]
         answers += [_in_turn(pair, picture, e, e.detail) for e in turns if isinstance(e.detail, Turn)]
-        if len(picture.of(Kind.ECMP)) > len(turns):
+        if len(picture.of(LossKind.ECMP)) > len(turns):
             answers.append(_finding(pair, picture))
         elif len(picture.unexplained) and _ports(picture) < 2:
             why = "all packets have one outer source port: they take one path, whichever it is"
@@ -71,7 +71,7 @@ def _ports(picture: Picture) -> int:
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
     direction = picture.direction
-    explanations = [e for e in picture.of(Kind.ECMP) if e.detail is None]
+    explanations = [e for e in picture.of(LossKind.ECMP) if e.detail is None]
     lost = picture.packets_of(explanations)
     if has_no_ports(direction.sender.flows, direction.flow[lost]).all():
         return _of_inner_flows(pair, picture, lost, explanations)

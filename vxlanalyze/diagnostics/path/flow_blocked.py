@@ -32,7 +32,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss, lost_networks
 from vxlanalyze.analysis.loss.headers import HeaderRule
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.requests.taken_requests import taken
 from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.diagnostics import explaining
@@ -51,12 +51,12 @@ _MONITOR = "cilium-dbg monitor --type drop"
 def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which some service or endpoint is completely lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    found = [_finding(pair, p) for p in pictures if p.of(Kind.FLOW)]
+    found = [_finding(pair, p) for p in pictures if p.of(LossKind.FLOW)]
     return [*not_assessed, *found, *inside_finding.findings(pair, CODE)]
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
-    direction, explanations = picture.direction, picture.of(Kind.FLOW)
+    direction, explanations = picture.direction, picture.of(LossKind.FLOW)
     lost = picture.packets_of(explanations)
     names = _names(pair, picture)
     delivered = int(np.count_nonzero(direction.delivered))
@@ -150,13 +150,14 @@ def _names(pair: Comparison, picture: Picture) -> list[str]:
     if picture.lost is None:
         return []
     names = [
-        affected.members(picture.direction, picture.lost, e.rule, pair.cluster) for e in picture.of(Kind.FLOW)
+        affected.members(picture.direction, picture.lost, e.rule, pair.cluster)
+        for e in picture.of(LossKind.FLOW)
     ]
     return sorted({n for some in names for n in some})
 
 
 def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> str:
-    direction, explanations = picture.direction, picture.of(Kind.FLOW)
+    direction, explanations = picture.direction, picture.of(LossKind.FLOW)
     flows = len(np.unique(direction.flow[lost]))
     known = (
         f"{count(int(lost.sum()), 'packet')} of {count(flows, 'flow')} and {affected.sizes(direction, lost)} "
@@ -175,11 +176,12 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> s
 
 
 _RIVALS = {
-    Kind.ECMP: "One dead path of several would fit as well: no other flow shares these outer source ports. ",
-    Kind.SIZE: "A limit on size would fit as well: nothing as large arrived. ",
-    Kind.PROTOCOL: "The whole inner protocol may be blocked: nothing else of it was sent. ",
-    Kind.INTERRUPTION: "An outage would fit as well: nothing else was sent at that time. ",
-    Kind.PATH: "A path that died would fit as well: nothing else was sent afterwards. ",
+    LossKind.ECMP: "One dead path of several would fit as well: "
+    "no other flow shares these outer source ports. ",
+    LossKind.SIZE: "A limit on size would fit as well: nothing as large arrived. ",
+    LossKind.PROTOCOL: "The whole inner protocol may be blocked: nothing else of it was sent. ",
+    LossKind.INTERRUPTION: "An outage would fit as well: nothing else was sent at that time. ",
+    LossKind.PATH: "A path that died would fit as well: nothing else was sent afterwards. ",
 }
 
 

@@ -30,7 +30,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.underlay import groups, tunnel_ends
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
@@ -46,7 +46,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     flooding = {d.label for d in pair.directions if groups.to_groups(d).any()}
     answers: list[DiagnosticResult] = [n for n in not_assessed if n.direction in flooding]
     for picture in pictures:
-        blocked = [e for e in picture.of(Kind.PATH) if groups.only(picture.direction, e.packets)]
+        blocked = [e for e in picture.of(LossKind.PATH) if groups.only(picture.direction, e.packets)]
         if blocked:
             answers.append(_finding(pair, picture, blocked[0]))
     return answers

@@ -34,7 +34,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, headers, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
-from vxlanalyze.analysis.loss.picture import Explanation, Kind
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind
 from vxlanalyze.analysis.requests import answers as requests
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.underlay import between_captures, underlay
@@ -52,7 +52,7 @@ def check(pair: Comparison, *, chance: float = 1e-4) -> list[DiagnosticResult]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     found: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        rules = [(e.detail, e) for e in picture.of(Kind.HEADER) if isinstance(e.detail, HeaderRule)]
+        rules = [(e.detail, e) for e in picture.of(LossKind.HEADER) if isinstance(e.detail, HeaderRule)]
         found += [
             _with_rival(_finding(pair, picture.direction, rule, answered=False), picture.direction, e)
             for rule, e in rules
@@ -77,7 +77,7 @@ def _unanswered(pair: Comparison, direction: Direction, chance: float) -> Header
 
 def _with_rival(finding: Finding, direction: Direction, explanation: Explanation) -> Finding:
     """State where a filter by service would look the same."""
-    if Kind.FLOW not in explanation.rivals:
+    if LossKind.FLOW not in explanation.rivals:
         return finding
     chosen = np.zeros(len(direction), np.bool_)
     chosen[explanation.packets] = True

@@ -31,7 +31,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.beginnings import Beginnings
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.requests import new_silence
 from vxlanalyze.analysis.requests.new_silence import NewSilence
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -45,7 +45,9 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which new conversations fail from some moment on."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
-    answers += [_finding(pair, p, e, p.lost.beginnings) for p in pictures if p.lost for e in p.of(Kind.NEW)]
+    answers += [
+        _finding(pair, p, e, p.lost.beginnings) for p in pictures if p.lost for e in p.of(LossKind.NEW)
+    ]
     directions = {a.direction for a in answers if isinstance(a, Finding)}
     silent = [(d, new_silence.of(d)) for d in pair.directions if d.assessed and d.label not in directions]
     return answers + [_inside(pair, d, found) for d, found in silent if found is not None]

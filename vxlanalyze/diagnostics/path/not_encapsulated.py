@@ -45,7 +45,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.underlay.homes import Homes, homes_of
+from vxlanalyze.analysis.underlay.homes import InnerHomes, homes_of
 from vxlanalyze.analysis.underlay.unencapsulated_traffic import Stuck, ends, out_of_a_pod
 from vxlanalyze.diagnostics.path import (
     unencapsulated_on_wire,
@@ -120,7 +120,9 @@ def _no_tunnel_at_all(pair: Comparison, chance: float) -> Iterator[Finding]:
     yield _finding(pair, pair.hops[0].forward.label, first, stuck, on_wire=bool(left))
 
 
-def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Iterator[Stuck]:
+def _before_tunnel(
+    pair: Comparison, direction: Direction, homes: InnerHomes, chance: float
+) -> Iterator[Stuck]:
     """Destinations on other nodes whose packets all stop before the tunnel."""
     own = _own_addresses(pair, direction.sender.capture)
     if not own or not direction.assessed or not direction.lost.any():
@@ -140,7 +142,7 @@ def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance:
             yield Stuck(address, home.words, direction.sent_row[judged[of == i]])
 
 
-def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[Stuck]:
+def _into_nothing(pair: Comparison, point: Point, homes: InnerHomes, chance: float) -> Iterator[Stuck]:
     """Packets forwarded to an interface that returns nothing and passes nothing to the tunnel.
 
     One destination may be a deleted pod of this node, with its own interface; several share a device.
@@ -177,7 +179,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
         yield Stuck(names[i], lives, rows[of == i].astype(np.int32))
 
 
-def _for_others(pair: Comparison, point: Point, homes: Homes, chance: float) -> list[Stuck]:
+def _for_others(pair: Comparison, point: Point, homes: InnerHomes, chance: float) -> list[Stuck]:
     """Packets between pods of different nodes, where the node's capture shows no tunnel packet at all."""
     own = _own_addresses(pair, point.capture)
     if not own or point.rows is None or pair.captures[point.capture].tunnel_packets or _encrypts(point):

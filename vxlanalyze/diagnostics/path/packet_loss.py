@@ -48,7 +48,7 @@ from vxlanalyze.analysis.loss import (
 )
 from vxlanalyze.analysis.loss.concentration import Runs
 from vxlanalyze.analysis.loss.missed_alike import missed_alike
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.requests.taken_requests import taken
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.tcp import loss_limit
@@ -173,7 +173,7 @@ def _causes(pair: Comparison, picture: Picture) -> tuple[str, ...] | None:
     if np.isin(picture.unexplained, taken(pair, reverse)).all():
         return (f"foreign-reset@{reverse.label}",)
     back = loss.explain(reverse)
-    outages = back.of(Kind.INTERRUPTION)
+    outages = back.of(LossKind.INTERRUPTION)
     arrived_ns = back.direction.sent_ns(back.direction.delivered)
     due_ns = _due_ns(pair, picture)
     during = np.zeros(len(due_ns), np.bool_)

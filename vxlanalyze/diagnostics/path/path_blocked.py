@@ -38,7 +38,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import groups, router_errors, tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.router_errors import Said
@@ -57,10 +57,10 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     for picture in pictures:
         if not (picture.direction.sender.encapsulated or picture.direction.sender.routed):
             continue  # packets that never enter the tunnel are checked elsewhere
-        blocked = [e for e in picture.of(Kind.PATH) if not groups.only(picture.direction, e.packets)]
+        blocked = [e for e in picture.of(LossKind.PATH) if not groups.only(picture.direction, e.packets)]
         if blocked:
             answers.append(_finding(pair, picture, blocked[0]))
-        elif picture.lost is not None and picture.lost.delivered == 0 and not picture.of(Kind.PATH):
+        elif picture.lost is not None and picture.lost.delivered == 0 and not picture.of(LossKind.PATH):
             answers.append(NotAssessed(CODE, _too_few(picture), picture.direction.label))
     return [*answers, *inside_finding.findings(pair, CODE)]
 

@@ -34,7 +34,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import between_captures, outer_protocols, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
@@ -53,7 +53,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        if picture.of(Kind.PROTOCOL):
+        if picture.of(LossKind.PROTOCOL):
             answers.append(_finding(pair, picture))
         elif _only_one(picture):
             why = "one inner protocol was sent, and packets of it are lost: there is nothing to compare with"
@@ -68,7 +68,7 @@ def _only_one(picture: Picture) -> bool:
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
-    direction, explanations = picture.direction, picture.of(Kind.PROTOCOL)
+    direction, explanations = picture.direction, picture.of(LossKind.PROTOCOL)
     lost = picture.packets_of(explanations)
     by_family = explanations[0].rule.trait is Trait.FAMILY
     outer = [] if by_family else outer_protocols.of(direction, lost)

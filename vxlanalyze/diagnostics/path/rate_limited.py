@@ -33,7 +33,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
-from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, LossKind, Picture
 from vxlanalyze.analysis.loss.rate import RateLimit
 from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
@@ -52,7 +52,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     for picture in pictures:
         answers += [
             _finding(pair, picture, e, e.detail)
-            for e in picture.of(Kind.RATE)
+            for e in picture.of(LossKind.RATE)
             if isinstance(e.detail, RateLimit)
         ]
         if len(picture.unexplained) and len(np.unique(picture.direction.sent_ns(picture.unexplained))) < 3:

@@ -40,7 +40,7 @@ from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
-from vxlanalyze.analysis.underlay.homes import Home, Homes, homes_of
+from vxlanalyze.analysis.underlay.homes import InnerHome, InnerHomes, homes_of
 from vxlanalyze.analysis.underlay.moves import Move, moves_of
 from vxlanalyze.pairing.model import Comparison, Direction, Reason
 from vxlanalyze.pairing.tuples import distinct
@@ -55,7 +55,7 @@ class _Wrong(NamedTuple):
     """Packets of a direction to one address although their pods are reached through others."""
 
     sent_to: str
-    home: Home
+    home: InnerHome
     pods: list[str]
     packets: NDArray[np.bool_]
     mac: str = ""  # of a pod that moved
@@ -79,7 +79,7 @@ def _run(pair: Comparison, chance: float) -> list[DiagnosticResult]:
 
 
 def _direction(
-    pair: Comparison, direction: Direction, homes: Homes, chance: float
+    pair: Comparison, direction: Direction, homes: InnerHomes, chance: float
 ) -> DiagnosticResult | None:
     responses = answers.of(direction)
     flows = direction.sender.flows
@@ -106,7 +106,7 @@ def _direction(
 
 def _compare(
     direction: Direction,
-    homes: Homes,
+    homes: InnerHomes,
     moves: Mapping[str, Move],
     silent: NDArray[np.bool_],
     right: set[tuple[str, tuple[str, ...]]],
@@ -148,7 +148,7 @@ def _moved(pair: Comparison, direction: Direction, moves: Mapping[str, Move]) ->
         if later.any() and not requests.at(mine).answered.any():
             words = f"{pod} itself sends from {move.after} since {moment(move.from_ns)}"
             mac = mac_text(int(sender.flows.inner_src_mac[move.flows[0]]))
-            found.append(_Wrong(sent_to, Home((move.after,), words, False), [pod], later, mac))
+            found.append(_Wrong(sent_to, InnerHome((move.after,), words, False), [pod], later, mac))
     return found
 
 

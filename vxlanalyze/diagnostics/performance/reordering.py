@@ -35,7 +35,7 @@ from vxlanalyze.analysis.loss.affected import protocols
 from vxlanalyze.analysis.requests import answers, silence
 from vxlanalyze.analysis.timing import delays, order
 from vxlanalyze.analysis.timing.delays import Doubt
-from vxlanalyze.analysis.timing.order import Late
+from vxlanalyze.analysis.timing.order import LatePackets
 from vxlanalyze.pairing.model import Clock, Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share, span
@@ -68,14 +68,14 @@ def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e
     return results
 
 
-def _matters(found: Late, clock: Clock) -> bool:
+def _matters(found: LatePackets, clock: Clock) -> bool:
     """Whether any packet is late by more than time stamping and parallel processing explain."""
     if not len(found.packets) or found.by_ns.max() <= clock.contradiction_ns:
         return False
     return bool(found.by_ns.max() > _STAMP_NS or found.extent.max() >= _DUPLICATE_ACKNOWLEDGEMENTS)
 
 
-def _finding(pair: Comparison, direction: Direction, found: Late, chance: float) -> Finding:
+def _finding(pair: Comparison, direction: Direction, found: LatePackets, chance: float) -> Finding:
     late = np.zeros(len(direction), np.bool_)
     late[found.packets] = True
     packets = len(found.packets)
@@ -140,7 +140,7 @@ def _by_flow(direction: Direction, late: NDArray[np.bool_]) -> str:
     return " They have no ports; balancing by addresses keeps them in order." if not ports.any() else ""
 
 
-def _replay_window(direction: Direction, late: NDArray[np.bool_], found: Late) -> tuple[str, ...]:
+def _replay_window(direction: Direction, late: NDArray[np.bool_], found: LatePackets) -> tuple[str, ...]:
     """What a receiver of encrypted packets makes of disorder: beyond its replay window, it drops them."""
     if _encryption(direction, late) is not Encryption.ESP:
         return ()
@@ -153,7 +153,7 @@ def _replay_window(direction: Direction, late: NDArray[np.bool_], found: Late) -
     )
 
 
-def _at_the_end_of_spikes(pair: Comparison, direction: Direction, found: Late, chance: float) -> bool:
+def _at_the_end_of_spikes(pair: Comparison, direction: Direction, found: LatePackets, chance: float) -> bool:
     """Whether nearly all late packets were sent during increased delay, and overtaken when it fell."""
     back, clock = answers.opposite(pair, direction), pair.clock_of(direction)
     spikes = [s for s in delays.spikes(direction, back, clock, chance) if s.doubt is Doubt.NONE]
@@ -163,7 +163,7 @@ def _at_the_end_of_spikes(pair: Comparison, direction: Direction, found: Late, c
     return bool(slow[found.packets].mean() > _NEARLY_ALL)
 
 
-def _likely(found: Late) -> str:
+def _likely(found: LatePackets) -> str:
     """A second path makes all late packets about equally late; a queue does not."""
     low, high = np.percentile(found.by_ns, [10, 90])
     if len(found.by_ns) < 10 or high > 1.5 * low:

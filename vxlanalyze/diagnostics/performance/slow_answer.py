@@ -40,7 +40,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp import accept_queue, port_reuse, silent_node, unseen
 from vxlanalyze.analysis.tcp.framed_requests import framed_requests
-from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
+from vxlanalyze.analysis.tcp.late_answers import LateAnswer, answers_of, late_answers, noticed
 from vxlanalyze.analysis.tcp.silent_node import Silence
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison
@@ -53,7 +53,7 @@ _MOST_NAMED, _ROWS_SHOWN = 3, 50
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for answers that waited in the answering node."""
-    groups: dict[str | None, list[Late]] = {}
+    groups: dict[str | None, list[LateAnswer]] = {}
     for late in noticed(pair, late_answers(pair)):
         groups.setdefault(late.direction, []).append(late)
     groups = {d: [each for each in late if not each.may_push] or late for d, late in groups.items()}
@@ -70,7 +70,7 @@ def _unread(pair: Comparison) -> Iterator[NotAssessed]:
         yield NotAssessed(CODE, f"of {which} in a large capture, requests that share one were not read")
 
 
-def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Finding:
+def _finding(pair: Comparison, direction: str | None, late: list[LateAnswer]) -> Finding:
     silence = silent_node.of(pair, direction, late)
     worst = late[0]
     kernel = silence is not None or worst.kind != "TCP"
@@ -119,7 +119,7 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
     )
 
 
-def _named(pair: Comparison, late: Late) -> str:
+def _named(pair: Comparison, late: LateAnswer) -> str:
     name = pair.cluster.named(late.server)
     return name if late.kind == "ICMP" else f"{name} port {late.port}"
 
@@ -128,7 +128,9 @@ def _node(direction: str | None) -> str:
     return "the server's node" if direction is None else direction.rpartition(">")[2]
 
 
-def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None) -> str:
+def _summary(
+    pair: Comparison, direction: str | None, late: Sequence[LateAnswer], silence: Silence | None
+) -> str:
     number = count(len(late), "request")
     if silence is not None:
         return (
@@ -155,7 +157,7 @@ def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], sile
 
 
 def _explanation(
-    pair: Comparison, late: Sequence[Late], silence: Silence | None, queued: tuple[int, int]
+    pair: Comparison, late: Sequence[LateAnswer], silence: Silence | None, queued: tuple[int, int]
 ) -> list[str]:
     worst = late[0]
     kinds = {"TCP": "data over TCP", "SYN": "a TCP handshake", "DNS": "a DNS query", "ICMP": "a ping"}
@@ -191,12 +193,12 @@ def _explanation(
     return parts
 
 
-def _refused_by_queue(pair: Comparison, worst: Late) -> bool:
+def _refused_by_queue(pair: Comparison, worst: LateAnswer) -> bool:
     """Whether a kernel ignored a SYN although it answered other requests meanwhile."""
     return worst.kind == "SYN" and worst.copies > 1 and accept_queue.answered_meanwhile(pair, worst) > 0
 
 
-def _ignored_syns(pair: Comparison, worst: Late) -> str:
+def _ignored_syns(pair: Comparison, worst: LateAnswer) -> str:
     """Explain SYNs that a kernel took only after their repetition."""
     again = f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
     meanwhile = accept_queue.answered_meanwhile(pair, worst)
@@ -208,7 +210,7 @@ def _ignored_syns(pair: Comparison, worst: Late) -> str:
     return f"A kernel answers SYNs by itself{again}: {why}"
 
 
-def _usual_ns(pair: Comparison, worst: Late) -> int | None:
+def _usual_ns(pair: Comparison, worst: LateAnswer) -> int | None:
     """Median time of a server's other answers."""
     if worst.kind != "TCP":
         return None
@@ -217,7 +219,7 @@ def _usual_ns(pair: Comparison, worst: Late) -> int | None:
 
 
 def _remedy(
-    pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None, queued: bool
+    pair: Comparison, direction: str | None, late: Sequence[LateAnswer], silence: Silence | None, queued: bool
 ) -> str:
     node, worst = _node(direction), late[0]
     if silence is not None:
@@ -257,7 +259,7 @@ def _of_a_silent_node(node: str, silence: Silence) -> str:
     )
 
 
-def _more_ports(node: str, worst: Late) -> str:
+def _more_ports(node: str, worst: LateAnswer) -> str:
     """Say how to delay the reuse of ports, or to distinguish their connections."""
     return written(
         f"Let {worst.client} use its ports again later than the minute of TIME_WAIT: keep connections open "
@@ -279,7 +281,7 @@ def _clock(time_ns: int, seconds: int) -> str:
     return moment(time_ns + seconds * 1_000_000_000)[:19].replace("T", " ") + " UTC"
 
 
-def _ruled_out(late: Sequence[Late]) -> list[RuledOut]:
+def _ruled_out(late: Sequence[LateAnswer]) -> list[RuledOut]:
     excluded = [
         RuledOut(
             "delay-spike", "the requests had arrived, and the answers had not left: the path is not in it"

@@ -95,7 +95,7 @@ def _finding(pair: Comparison, found: Connections, direction: str | None, held: 
     )
 
 
-def _remedy(pair: Comparison, direction: str | None, joined: limits.Ends, role: str) -> str:
+def _remedy(pair: Comparison, direction: str | None, joined: limits.StreamEnds, role: str) -> str:
     node = limits.receiver_name(pair, direction)
     target = "[{}]" if ":" in joined.receiver else "{}"
     address, peer = target.format(joined.receiver), target.format(joined.sender)

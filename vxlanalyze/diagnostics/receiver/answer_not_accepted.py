@@ -34,7 +34,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers, dns_pairs
 from vxlanalyze.analysis.requests.acceptance import CHANCE, NotTaken, not_taken
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.underlay import firewall, underlay
 from vxlanalyze.diagnostics.receiver import direct_answer
@@ -60,7 +60,7 @@ def _finding(pair: Comparison, found: NotTaken) -> Finding:
     clients = list(dict.fromkeys(between.client[p] for p in places))
     servers = list(dict.fromkeys(between.server_texts[p] for p in places))
     node = pair.captures[requests.point.capture].name
-    queries = int((requests.kind == Kind.DNS).sum())
+    queries = int((requests.kind == RequestKind.DNS).sum())
     again = int(found.times.sum())
     who = listed([pair.cluster.named(c) for c in clients], at_most=_MOST_NAMED)
     rows = np.concatenate([requests.first_row, requests.answer_row, requests.last_row])
@@ -142,7 +142,7 @@ def _inside(found: NotTaken) -> str:
 def _resets(found: NotTaken) -> int:
     """Connections whose client sent a reset after the SYN ACK arrived."""
     requests = found.requests
-    tcp = requests.kind == Kind.TCP
+    tcp = requests.kind == RequestKind.TCP
     if not tcp.any():
         return 0
     point = requests.point

@@ -17,7 +17,7 @@ from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import time_stamps
 from vxlanalyze.analysis.requests.by_source import Ignored
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.requests.time_stamps import Clocks, Older
 from vxlanalyze.pairing.model import NO_ROW, Comparison
@@ -47,7 +47,7 @@ def find(pair: Comparison, each: Ignored, chance: float) -> Iterator[Finding]:
 def _discarded(pair: Comparison, requests: Requests, chance: float) -> _Discarded | None:
     if not len(requests):
         return None
-    syns = requests.at(requests.kind == Kind.TCP)
+    syns = requests.at(requests.kind == RequestKind.TCP)
     pair_of = pairs(pair).of_tuple[syns.tuple_of]
     open_ = syns.answer_row == NO_ROW
     ignored, accepted = (np.bincount(pair_of[m], minlength=len(pairs(pair))) for m in (open_, ~open_))

@@ -36,9 +36,9 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import by_source
-from vxlanalyze.analysis.requests.by_source import Ignored, Level, Source
+from vxlanalyze.analysis.requests.by_source import Ignored, IgnoredSource, Scope
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -103,10 +103,10 @@ def _finding(pair: Comparison, each: Ignored) -> Finding:
     )
 
 
-def _named(pair: Comparison, source: Source) -> str:
-    if source.level == Level.SUBNET:
+def _named(pair: Comparison, source: IgnoredSource) -> str:
+    if source.level == Scope.SUBNET:
         return f"{source.name} ({listed(source.clients, at_most=_MOST_NAMED)})"
-    if source.level == Level.SOCKET:
+    if source.level == Scope.SOCKET:
         name = pair.cluster.name_of(source.clients[0])
         return source.name + (f" ({name})" if name else "")
     return pair.cluster.named(source.name)
@@ -114,7 +114,7 @@ def _named(pair: Comparison, source: Source) -> str:
 
 def _what(requests: Requests, packets: int) -> str:
     """Describe the unanswered requests; for connections, the number of SYNs."""
-    if (requests.kind == Kind.TCP).all():
+    if (requests.kind == RequestKind.TCP).all():
         return f"{count(len(requests), 'connection')} ({count(packets, 'SYN')})"
     return count(packets, "request")
 
@@ -129,8 +129,8 @@ def _servers_text(servers: Sequence[str]) -> str:
     return "the same endpoint" if len(servers) == 1 else "the same endpoints"
 
 
-def _contrast(source: Source, far: str) -> str:
-    if source.level == Level.SOCKET:
+def _contrast(source: IgnoredSource, far: str) -> str:
+    if source.level == Scope.SOCKET:
         return (
             f"Other sockets of {source.clients[0]} are answered by {far}, so one socket alone is concerned."
         )
@@ -146,10 +146,10 @@ def _contrast(source: Source, far: str) -> str:
     )
 
 
-def _belongs(pair: Comparison, source: Source, near: str) -> str:
+def _belongs(pair: Comparison, source: IgnoredSource, near: str) -> str:
     """State whether the cluster knows the source; an address that every node may have comes first."""
     client = source.clients[0]
-    if source.level == Level.SOCKET or source.elsewhere:
+    if source.level == Scope.SOCKET or source.elsewhere:
         return ""
     if _everywhere(client):
         return (
@@ -168,9 +168,9 @@ def _everywhere(client: str) -> bool:
     return address.version == 4 and address in ipaddress.ip_network("10.0.2.0/24")
 
 
-def _remedy(direction: Direction, source: Source, servers: Sequence[str]) -> str:
+def _remedy(direction: Direction, source: IgnoredSource, servers: Sequence[str]) -> str:
     near, far, client = direction.sender.name, direction.receiver.name, source.clients[0]
-    if source.level == Level.SOCKET:
+    if source.level == Scope.SOCKET:
         socket = f"-p udp --orig-src {client} --sport {source.name.rpartition(' ')[2]}"
         return written(
             "Look at the connection tracking entry of this socket, and delete it:",

@@ -35,7 +35,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
-from vxlanalyze.analysis.underlay.tunnel_ends import Ends
+from vxlanalyze.analysis.underlay.tunnel_ends import TunnelEnds
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.diagnostics.receiver import split_overlay
 from vxlanalyze.diagnostics.receiver.split_overlay import SplitOverlay
@@ -97,14 +97,14 @@ def _hop(pair: Comparison, hop: Hop, chance: float) -> DiagnosticResult | None:
     return _finding(pair, hop, SplitOverlay(vnis, (), (unanswered[0], unanswered[1])))
 
 
-def _identities(hop: Hop, forward: Ends, backward: Ends) -> str:
+def _identities(hop: Hop, forward: TunnelEnds, backward: TunnelEnds) -> str:
     return (
         f"the VNI carries the sender's identity here ({hop.forward.label}: {listed(list(forward.vnis))}; "
         f"{hop.backward.label}: {listed(list(backward.vnis))})"
     )
 
 
-def _could_be_identities(forward: Ends, backward: Ends) -> bool:
+def _could_be_identities(forward: TunnelEnds, backward: TunnelEnds) -> bool:
     """Whether everything seen is consistent with Cilium; without MACs there is no evidence for Cilium."""
     known = bool(forward.dst_macs and backward.dst_macs)
     high = min(*forward.vnis, *backward.vnis) >= _FIRST_CILIUM_IDENTITY

@@ -36,7 +36,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import affected, inside_finding, loss, path_mtu
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.loss.path_mtu import Limit
-from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.loss.picture import LossKind, Picture
 from vxlanalyze.analysis.underlay import fragmented, underlay_errors
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
@@ -52,7 +52,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        if picture.of(Kind.SIZE):
+        if picture.of(LossKind.SIZE):
             if not underlay_errors.about(pair, picture.direction, underlay_errors.TOO_BIG):
                 answers.append(_finding(pair, picture))
         elif (why := _cannot_tell(picture)) is not None:
@@ -64,7 +64,7 @@ def _cannot_tell(picture: Picture) -> str | None:
     """State why there may be an undetected limit; None where there is none."""
     direction = picture.direction
     largest = int(direction.wire_length[direction.judged].max())
-    if picture.of(Kind.PATH) and not direction.delivered.any():
+    if picture.of(LossKind.PATH) and not direction.delivered.any():
         return None  # nothing arrives: size does not matter
     if largest <= SMALLEST_LIKELY_MTU:
         return f"the largest packet sent has {largest:,} bytes: a limit above that would not show"
@@ -79,7 +79,7 @@ def _cannot_tell(picture: Picture) -> str | None:
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
-    direction, explanations = picture.direction, picture.of(Kind.SIZE)
+    direction, explanations = picture.direction, picture.of(LossKind.SIZE)
     lost = picture.packets_of(explanations)
     found = limit(pair, picture, lost)
     shown = exhibits.of_packets(pair, direction, lost)
@@ -122,7 +122,7 @@ def _measured(found: Limit) -> str:
 def limit(pair: Comparison, picture: Picture, lost: NDArray[np.bool_]) -> Limit:
     """Give the limit shown by the lost packets: the largest that arrived, and the smallest that did not."""
     direction = picture.direction
-    passes = max(e.rule.above_bytes or 0 for e in picture.of(Kind.SIZE))
+    passes = max(e.rule.above_bytes or 0 for e in picture.of(LossKind.SIZE))
     lengths = direction.wire_length[lost]
     packets = lengths[(lengths > passes) & (lengths <= path_mtu.LARGEST_FRAME)]
     blocked = int(packets.min() if len(packets) else lengths.max())
@@ -156,7 +156,7 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], found: Limit) -> str
         text += found.added + (f", and at most {most:,}. " if most > found.inner_mtu else ". ")
     if direction.sender.encapsulated and not df.any():
         text += "Their Don't Fragment bit is clear: a router should have fragmented them. "
-    if any(Kind.FLOW in e.rivals for e in picture.of(Kind.SIZE)):
+    if any(LossKind.FLOW in e.rivals for e in picture.of(LossKind.SIZE)):
         text += "All of them go to one service, so a filter on that service would look the same. "
     return text + path_mtu.encryption(direction)
 

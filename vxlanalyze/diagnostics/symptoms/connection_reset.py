@@ -38,7 +38,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import FORWARD, NEITHER, pairs
-from vxlanalyze.analysis.tcp.broken import Broken, broken
+from vxlanalyze.analysis.tcp.broken import BrokenConnections, broken
 from vxlanalyze.analysis.tcp.tcp_streams import sent
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison
@@ -53,7 +53,7 @@ _MOST_NAMED = 3
 def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for connections that were reset in the middle, by the direction of their requests."""
     found = broken(pair)
-    groups: dict[str | None, list[Broken]] = {}
+    groups: dict[str | None, list[BrokenConnections]] = {}
     for each in found:
         groups.setdefault(_label(pair, each), []).append(each)
     answers: list[DiagnosticResult] = [_finding(pair, label, members) for label, members in groups.items()]
@@ -62,7 +62,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     return answers
 
 
-def _label(pair: Comparison, each: Broken) -> str | None:
+def _label(pair: Comparison, each: BrokenConnections) -> str | None:
     """Direction of the requests of a service."""
     if not pair.hops:
         return None
@@ -76,11 +76,11 @@ def _label(pair: Comparison, each: Broken) -> str | None:
     return pair.hops[-1].forward.label if sense == FORWARD else pair.hops[0].backward.label
 
 
-def _is_fault(each: Broken) -> bool:
+def _is_fault(each: BrokenConnections) -> bool:
     return not each.by_client or each.below_window or each.after_idling or each.long_first_decides
 
 
-def _finding(pair: Comparison, label: str | None, members: Sequence[Broken]) -> Finding:
+def _finding(pair: Comparison, label: str | None, members: Sequence[BrokenConnections]) -> Finding:
     members = sorted(members, key=lambda b: (not _is_fault(b), -len(b)))
     first = members[0]
     client, server = _ends(pair, first)
@@ -120,7 +120,7 @@ def _finding(pair: Comparison, label: str | None, members: Sequence[Broken]) -> 
     )
 
 
-def _ends(pair: Comparison, each: Broken) -> tuple[str, str]:
+def _ends(pair: Comparison, each: BrokenConnections) -> tuple[str, str]:
     """Format a client, and its server with the port."""
     flows, flow = each.point.flows, each.flow
     family = np.full(2, flows.family[flow], np.uint8)
@@ -130,12 +130,12 @@ def _ends(pair: Comparison, each: Broken) -> tuple[str, str]:
     return pair.cluster.named(client), port + (f" ({name})" if name else "")
 
 
-def _sender(pair: Comparison, each: Broken) -> str:
+def _sender(pair: Comparison, each: BrokenConnections) -> str:
     client, server = _ends(pair, each)
     return client if each.by_client else server
 
 
-def _what_came_before(each: Broken) -> str:
+def _what_came_before(each: BrokenConnections) -> str:
     if each.below_window:
         return ", each right after a segment from below its window"
     if each.after_idling:
@@ -145,7 +145,7 @@ def _what_came_before(each: Broken) -> str:
     return ""
 
 
-def _explain(pair: Comparison, members: Sequence[Broken]) -> Iterator[str]:
+def _explain(pair: Comparison, members: Sequence[BrokenConnections]) -> Iterator[str]:
     first = members[0]
     if first.below_window:
         yield "Before each reset a segment arrived whose bytes had long been acknowledged."
@@ -183,7 +183,7 @@ def _explain(pair: Comparison, members: Sequence[Broken]) -> Iterator[str]:
         )
 
 
-def _remedy(pair: Comparison, each: Broken) -> str:
+def _remedy(pair: Comparison, each: BrokenConnections) -> str:
     client, server = _ends(pair, each)
     node = pair.captures[each.point.capture].name
     if each.below_window:

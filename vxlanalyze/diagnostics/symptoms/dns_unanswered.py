@@ -50,7 +50,7 @@ from vxlanalyze.analysis.requests import (
 from vxlanalyze.analysis.requests.dns_names import names_of, types
 from vxlanalyze.analysis.requests.dns_pairs import PairFigures
 from vxlanalyze.analysis.requests.dns_servers import LEAST_QUERIES, always_answers, others
-from vxlanalyze.analysis.requests.fates import Fate, unanswered_of
+from vxlanalyze.analysis.requests.fates import RequestFate, unanswered_of
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import ServiceFigures, pairs, services
@@ -112,10 +112,10 @@ def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     fate = found.counts.sum(axis=0)
     every = measure(pair).of_point[figures.point]
     mine = every.at((pairs(pair).of_tuple[every.tuple_of] == figures.pair) & every.decided)
-    label = found.label[Fate(int(fate.argmax()))]
-    worst = Fate(int(fate.argmax()))
+    label = found.label[RequestFate(int(fate.argmax()))]
+    worst = RequestFate(int(fate.argmax()))
     hop = found.inside.get(worst)
-    there = hop is not None or (worst is Fate.LOST and _is_inside(pair, label))
+    there = hop is not None or (worst is RequestFate.LOST and _is_inside(pair, label))
     inside = bool(fate[worst] == fate.sum()) and there
     return _Server(figures, requests, fate, label, dns_pairs.figures(mine), inside, hop)
 
@@ -152,7 +152,7 @@ def _finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=_summary(pair, servers, queried, failing, bool(fate[Fate.ANSWER_LOST] == unanswered)),
+        summary=_summary(pair, servers, queried, failing, bool(fate[RequestFate.ANSWER_LOST] == unanswered)),
         explanation=f"{fates.died(fate)}.{_race(pair, servers)}{about}"
         f"{others(pair, servers[0].figures, queried)}{_stale(pair, servers[0])}",
         remedy=_remedy(pair, servers, fate, failing),
@@ -172,7 +172,7 @@ def _explained_by(
     there = [f"{code}@{s.hop}" for s in servers if s.hop for code in _LOST]
     if there:
         return (*there, *_LOST, *_INSIDE)
-    return _INSIDE if fate[Fate.SILENT] == unanswered else None
+    return _INSIDE if fate[RequestFate.SILENT] == unanswered else None
 
 
 def _summary(
@@ -237,12 +237,12 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
     client_node = pair.captures[pair.points[first.figures.point].capture].name
     if _races(servers):
         far = pair.captures[-1 if pair.points[first.figures.point].capture == 0 else 0].name
-        return dns_pairs.remedy(far if fate[Fate.SILENT] else client_node)
-    if failing and fate[Fate.SILENT] == fate.sum():
+        return dns_pairs.remedy(far if fate[RequestFate.SILENT] else client_node)
+    if failing and fate[RequestFate.SILENT] == fate.sum():
         return dns_failing_names.remedy(client_node, server, failing)
     gone = pair.cluster.lacks(server)
     stale = stale_entry.remedy(client_node, server, port) if _stale(pair, first) else ""
-    silent = of_a_silent_server(pair, server) if fate[Fate.SILENT] and not gone else ""
+    silent = of_a_silent_server(pair, server) if fate[RequestFate.SILENT] and not gone else ""
     repair = "" if stale or silent else f"Repair {_broken_part(pair, first)} first; DNS is only a symptom."
     same = (
         f"A query from {client_node} must be answered then:",
@@ -274,7 +274,7 @@ def _evidence(
         "second_of_pair_answered": Quantity(sum(s.pairs.second_answered for s in servers), "queries"),
         "first_of_pair_unanswered": Quantity(sum(s.pairs.first_unanswered for s in servers), "queries"),
     }
-    for each in Fate:
+    for each in RequestFate:
         evidence[each.name.lower()] = Quantity(int(fate[each]), "queries")
     for server in servers[:5]:
         figures = server.figures
@@ -290,9 +290,10 @@ def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[
     refused = sum(s.figures.refused for s in servers)
     if not refused:
         yield RuledOut("endpoint-refused", "no server refused: neither an ICMP error nor a reset came back")
-    if fate[Fate.SILENT] == fate.sum():
+    if fate[RequestFate.SILENT] == fate.sum():
         yield RuledOut(
-            "packet-loss", f"all {int(fate[Fate.SILENT]):,} unanswered queries are in the far capture too"
+            "packet-loss",
+            f"all {int(fate[RequestFate.SILENT]):,} unanswered queries are in the far capture too",
         )
 
 

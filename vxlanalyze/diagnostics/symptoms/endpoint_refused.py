@@ -88,7 +88,7 @@ def _probes(pair: Comparison, members: Sequence[_Endpoint]) -> dict[tuple[str, s
     """Find clients that only probe servers, and how."""
     between = pairs(pair)
     return background.probes(
-        background.Refused(
+        background.RefusedPort(
             e.figures.protocol,
             e.figures.client,
             between.server[e.figures.pair],

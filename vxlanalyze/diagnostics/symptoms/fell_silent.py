@@ -9,7 +9,7 @@ from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.requested_endpoints import RequestedEndpoints, named_endpoints
 from vxlanalyze.analysis.requests.services import pairs
-from vxlanalyze.analysis.underlay.seen_elsewhere import Elsewhere, elsewhere
+from vxlanalyze.analysis.underlay.seen_elsewhere import AddressSighting, elsewhere
 from vxlanalyze.diagnostics.symptoms import silent_pod
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.commands import on, written
@@ -95,7 +95,7 @@ def _finding(pair: Comparison, label: str, stop: _Stop) -> Finding:
     )
 
 
-def _new_place(moved: Elsewhere | None) -> str:
+def _new_place(moved: AddressSighting | None) -> str:
     if moved is None:
         return ""
     return (
@@ -104,7 +104,7 @@ def _new_place(moved: Elsewhere | None) -> str:
     )
 
 
-def _forget(pair: Comparison, label: str, address: str, moved: Elsewhere) -> str:
+def _forget(pair: Comparison, label: str, address: str, moved: AddressSighting) -> str:
     """Say where the sender keeps the old place."""
     near = next((d.sender.name for d in pair.directions if d.label == label), label.partition(">")[0])
     return written(

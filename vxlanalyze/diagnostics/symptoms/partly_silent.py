@@ -14,8 +14,8 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
-from vxlanalyze.analysis.requests.services import Pairs, pairs
+from vxlanalyze.analysis.requests.request_events import RequestKind
+from vxlanalyze.analysis.requests.services import ClientServerPairs, pairs
 from vxlanalyze.analysis.statistics import fisher
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.commands import on, written
@@ -30,7 +30,7 @@ _LEAST_RUNS = 3
 class _Part(NamedTuple):
     """One endpoint: kind, name, requests, and which of these stay unanswered, shape ``(r,)``."""
 
-    kind: Kind
+    kind: RequestKind
     server: str
     port: int
     requests: Requests
@@ -46,7 +46,7 @@ def find(pair: Comparison, label: str, requests: Requests, chance: float) -> lis
     return [] if worst is None else [_finding(pair, label, worst)]
 
 
-def _parts(between: Pairs, requests: Requests) -> Iterator[_Part]:
+def _parts(between: ClientServerPairs, requests: Requests) -> Iterator[_Part]:
     """Endpoints that answer some requests but not others."""
     of = between.of_tuple[requests.tuple_of]
     ends = list(zip(between.kind.tolist(), between.server, between.port.tolist(), strict=True))
@@ -55,13 +55,13 @@ def _parts(between: Pairs, requests: Requests) -> Iterator[_Part]:
     open_ = requests.answer_row == NO_ROW
     ignored, taken = (np.bincount(endpoint[some], minlength=len(number)) for some in (open_, ~open_))
     for (kind, server, port), place in number.items():
-        if kind == Kind.DNS or not ignored[place] or not taken[place]:
+        if kind == RequestKind.DNS or not ignored[place] or not taken[place]:
             continue
         mine = endpoint == place
         if _runs(requests.at(mine), open_[mine]) < _LEAST_RUNS:
             continue  # silent for a while, and perhaps only slow
         bound = silence.chance(int(ignored[place]), int(ignored[place] + taken[place]))
-        yield _Part(Kind(kind), server, port, requests.at(mine), open_[mine], bound)
+        yield _Part(RequestKind(kind), server, port, requests.at(mine), open_[mine], bound)
 
 
 def _runs(requests: Requests, open_: NDArray[np.bool_]) -> int:
@@ -85,7 +85,11 @@ def _finding(pair: Comparison, label: str, part: _Part) -> Finding:
     node = pair.captures[part.requests.point.capture].name
     ignored, requests = int(part.open_.sum()), len(part.requests)
     named = pair.cluster.named(part.server)
-    who = f"echo to {named}" if part.kind is Kind.ICMP else f"{part.kind.name} port {part.port} of {named}"
+    who = (
+        f"echo to {named}"
+        if part.kind is RequestKind.ICMP
+        else f"{part.kind.name} port {part.port} of {named}"
+    )
     bursts = _in_bursts(part)
     shown = exhibits.of_rows(pair, [(part.requests.point, part.requests.first_row[part.open_])])
     how = ", all within bursts of requests" if bursts else ""
@@ -122,14 +126,14 @@ def _remedy(node: str, part: _Part) -> str:
     """Say how to detect a full queue, then what else drops packets on the node."""
     inside = f"In the network namespace of {part.server}, before and after a test, see"
     queue = ""
-    if part.kind is Kind.UDP:
+    if part.kind is RequestKind.UDP:
         queue = written(
             f"{inside} whether RcvbufErrors rises: it counts what a full socket buffer takes.",
             on(node, "nstat -az UdpRcvbufErrors UdpInErrors", f"ss -lunm sport = :{part.port}"),
             "If it does, let the process read faster, or ask for a larger buffer, up to this limit:",
             on(node, "sysctl net.core.rmem_max"),
         )
-    elif part.kind is Kind.TCP:
+    elif part.kind is RequestKind.TCP:
         queue = written(
             f"{inside} whether the listen queue overflows:",
             on(node, "nstat -az TcpExtListenOverflows TcpExtListenDrops", f"ss -tlni sport = :{part.port}"),

@@ -12,7 +12,7 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import RequestKind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import ServiceFigures, pairs, services
 from vxlanalyze.kubernetes.model import Service, parse_endpoint
@@ -51,7 +51,7 @@ def _silent(pair: Comparison, chance: float) -> Iterator[_Silent]:
     figures = services(pair)
     alive = {f.server for f in figures if f.answered or f.refused}
     for one in figures:
-        if one.server in alive or not one.unanswered or pairs(pair).kind[one.pair] == Kind.DNS:
+        if one.server in alive or not one.unanswered or pairs(pair).kind[one.pair] == RequestKind.DNS:
             continue
         if silence.chance(one.unanswered, one.requests) * len(figures) >= chance:
             continue

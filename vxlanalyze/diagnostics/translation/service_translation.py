@@ -30,7 +30,7 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Severity
-from vxlanalyze.analysis.underlay.translated import Change, changes
+from vxlanalyze.analysis.underlay.translated import TranslatedEnd, changes
 from vxlanalyze.kubernetes.model import Cluster, Service, parse_endpoint
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
@@ -49,7 +49,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     return [_finding(pair, direction, changes_) for direction, changes_ in found if changes_]
 
 
-def _finding(pair: Comparison, direction: Direction, changes: list[Change]) -> Finding:
+def _finding(pair: Comparison, direction: Direction, changes: list[TranslatedEnd]) -> Finding:
     chosen = np.logical_or.reduce([change.packets for change in changes])
     shown = exhibits.of_packets(pair, direction, chosen)
     packets = int(chosen.sum())
@@ -78,19 +78,19 @@ def _finding(pair: Comparison, direction: Direction, changes: list[Change]) -> F
     )
 
 
-def _short(change: Change) -> str:
+def _short(change: TranslatedEnd) -> str:
     if change.before == change.after:
         return f"the port of {change.end} {change.before} changes"
     return f"{change.end} {change.before} becomes {change.after}"
 
 
-def _sentence(change: Change) -> str:
+def _sentence(change: TranslatedEnd) -> str:
     ports = f", {change.ports} of them with another port" if change.ports else ""
     packets = count(int(change.packets.sum()), "packet")
     return f"{_short(change)} ({packets} of {count(change.flows, 'flow')}{ports})"
 
 
-def _explained(cluster: Cluster, change: Change) -> str:
+def _explained(cluster: Cluster, change: TranslatedEnd) -> str:
     """State what the cluster's own tables say about a change; "" where nothing."""
     for virtual, backend in ((change.before, change.after), (change.after, change.before)):
         service = _service(cluster, virtual)
@@ -114,7 +114,7 @@ def _service(cluster: Cluster, virtual: str) -> Service | None:
     return next((service for service in found if parsed[0] in service.addresses), None)
 
 
-def _remedy(direction: Direction, changed: list[Change]) -> str:
+def _remedy(direction: Direction, changed: list[TranslatedEnd]) -> str:
     node = direction.receiver if direction.receiver.encapsulated else direction.sender
     address = (parse_endpoint(changed[0].before) or (changed[0].before, 0))[0]
     return written(

@@ -31,7 +31,7 @@ _Chain = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class FilteredPacket:
     """The fields of a packet that rules match; `new` if no packet of its conversation went the other way."""
 
     source: str
@@ -55,7 +55,7 @@ class Drop:
         return number_in(self.row, "packets") if "packets" in self.row else None
 
 
-def dropping(tables: Iterable[tuple[str, Iterable[Row]]], packet: Packet, hook: str) -> Drop | None:
+def dropping(tables: Iterable[tuple[str, Iterable[Row]]], packet: FilteredPacket, hook: str) -> Drop | None:
     """Find what drops a packet on its path through a hook ("input", "forward" or "output").
 
     Parameters
@@ -74,7 +74,7 @@ def dropping(tables: Iterable[tuple[str, Iterable[Row]]], packet: Packet, hook: 
 class _Walk:
     """One walk through the chains of a file."""
 
-    def __init__(self, file: str, packet: Packet, hook: str, rows: Iterable[Row]) -> None:
+    def __init__(self, file: str, packet: FilteredPacket, hook: str, rows: Iterable[Row]) -> None:
         self._file, self._packet, self._hook = file, packet, hook
         self._chains: dict[_Chain, list[Row]] = {}
         self._bases: dict[_Chain, Row] = {}
@@ -158,7 +158,7 @@ def _fits(family: str, address: str) -> bool:
     return family in ("", "inet") or family == ("ip6" if ":" in address else "ip")
 
 
-def _holds(row: Row, packet: Packet, hook: str) -> bool | None:
+def _holds(row: Row, packet: FilteredPacket, hook: str) -> bool | None:
     """Whether a rule's matches hold; None if one cannot be determined and the others hold."""
     answers = [_demand(name, value, packet, hook) for name, value in row.items()]
     if False in answers:
@@ -166,7 +166,7 @@ def _holds(row: Row, packet: Packet, hook: str) -> bool | None:
     return None if None in answers else True
 
 
-def _demand(name: str, value: str, packet: Packet, hook: str) -> bool | None:
+def _demand(name: str, value: str, packet: FilteredPacket, hook: str) -> bool | None:
     not_, wanted = value.startswith("!"), value.lstrip("! ")
     if name == "protocol":
         answer: bool | None = _protocol(wanted, packet)
@@ -185,12 +185,12 @@ def _demand(name: str, value: str, packet: Packet, hook: str) -> bool | None:
     return (not answer) if not_ and answer is not None else answer
 
 
-def _protocol(wanted: str, packet: Packet) -> bool:
+def _protocol(wanted: str, packet: FilteredPacket) -> bool:
     names = {_PROTOCOLS.get(name.lower(), name.lower()) for name in wanted.split(",")}
     return packet.protocol in names or "all" in names
 
 
-def _state(wanted: str, packet: Packet) -> bool | None:
+def _state(wanted: str, packet: FilteredPacket) -> bool | None:
     states = {state.strip().upper() for state in wanted.split(",")}
     if "NEW" in states and packet.new:
         return True

@@ -1,7 +1,7 @@
 """The matrix as GitHub Flavored Markdown, for issues and job summaries."""
 
 from vxlanalyze.report.formats.as_markdown import code, escaped, remedy
-from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
+from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, LegendEntry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
 from vxlanalyze.text.escaping import inert
 
@@ -19,7 +19,7 @@ def render(matrix: Matrix) -> str:
     return inert("\n\n".join(parts) + "\n")
 
 
-def _table(matrix: Matrix, entries: list[Entry]) -> str:
+def _table(matrix: Matrix, entries: list[LegendEntry]) -> str:
     names = [escaped(node["name"]) for node in matrix.nodes]
     rows = [["", *names], ["---"] * (len(names) + 1)]
     rows += [
@@ -29,7 +29,7 @@ def _table(matrix: Matrix, entries: list[Entry]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _entry(entry: Entry) -> list[str]:
+def _entry(entry: LegendEntry) -> list[str]:
     lines = "\n".join(f"- {escaped(cell['summary'] or cell['direction'])}" for cell in entry.cells)
     todo = [f"**Remedy:** {remedy(entry.remedy)}"] if entry.remedy else []
     return [f"### {entry.letter}: {entry.severity} {code(entry.code)}", lines, *todo]

@@ -1,6 +1,6 @@
 """The matrix as text: the verdict, the nodes in trouble, and the remedies."""
 
-from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
+from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, LegendEntry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
 from vxlanalyze.report.matrix.verdict import where
 from vxlanalyze.report.page import Page
@@ -44,7 +44,7 @@ def render(matrix: Matrix, *, width: int = 80, colour: bool = False, ascii_only:
     return page.render(colour=colour)
 
 
-def _draw(page: Page, matrix: Matrix, entries: list[Entry]) -> None:
+def _draw(page: Page, matrix: Matrix, entries: list[LegendEntry]) -> None:
     names = [plain(node["name"])[:_LONGEST_NAME] for node in matrix.nodes]
     heads = [str(number) for number in range(1, len(names) + 1)]
     rows = [[ITSELF if cell is None else short(cell, entries) for cell in cells] for _, cells in grid(matrix)]
@@ -70,7 +70,7 @@ def _widest(rows: list[list[str]], heads: list[str]) -> int:
     return max(len(text) for text in [*heads, *(text for row in rows for text in row)])
 
 
-def _entry(page: Page, entry: Entry) -> None:
+def _entry(page: Page, entry: LegendEntry) -> None:
     page.paragraph(
         (f"{entry.letter} ", "bold"),
         (entry.severity.upper(), _STYLES[entry.severity]),

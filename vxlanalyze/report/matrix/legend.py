@@ -15,7 +15,7 @@ LEGEND = "ok: nothing is wrong; ?: could not be judged; –: no traffic. Rows se
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LegendEntry:
     """One finding of the legend: letter, code, severity, directions, and remedy."""
 
     letter: str
@@ -25,10 +25,10 @@ class Entry:
     remedy: str
 
 
-def legend(matrix: Matrix) -> list[Entry]:
+def legend(matrix: Matrix) -> list[LegendEntry]:
     """Give the findings, the worst and most frequent first."""
     return [
-        Entry(_letters(number), code, severity, cells, _remedy(matrix.findings, code, cells))
+        LegendEntry(_letters(number), code, severity, cells, _remedy(matrix.findings, code, cells))
         for number, ((severity, code), cells) in enumerate(by_finding(matrix.bad))
     ]
 
@@ -46,7 +46,7 @@ def _remedy(findings: Sequence[FindingRecord], code: str, cells: Sequence[CellRe
     return found[0] if found else ""
 
 
-def short(cell: CellRecord, entries: Sequence[Entry]) -> str:
+def short(cell: CellRecord, entries: Sequence[LegendEntry]) -> str:
     """Give the letters of a cell, with its loss if any."""
     for entry in entries:
         if (entry.code, entry.severity) == (cell["finding"], cell["state"]):

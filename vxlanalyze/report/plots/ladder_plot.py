@@ -9,7 +9,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 
 from vxlanalyze.report.plots.plot_parts import DELIVERED, LOST, UNKNOWN, label
-from vxlanalyze.report.series.model import Followed, Ladder, SeenAt
+from vxlanalyze.report.series.model import FollowedPacket, Ladder, SeenAt
 
 WIDTH_INCHES, ROW_INCHES = 10.5, 0.34
 _HEAD = 1.15  # rows above the first packet, for the names
@@ -41,7 +41,7 @@ class _Lane:
         slope = _SLANT / (self.posts[-1] - self.posts[0])
         return post, self.row + slope * abs(post - self.posts[0 if self.onward else -1])
 
-    def seen(self, packet: Followed) -> list[tuple[float, SeenAt]]:
+    def seen(self, packet: FollowedPacket) -> list[tuple[float, SeenAt]]:
         """Give the posts that saw the packet, in the order of its path."""
         seen = [(post, at) for post, at in zip(self.posts, packet["seen"], strict=True) if at is not None]
         return seen if self.onward else seen[::-1]
@@ -76,7 +76,7 @@ def draw_ladder(axes: Axes, series: Ladder) -> Axes:
     return axes
 
 
-def _describe(axes: Axes, packet: Followed, lane: _Lane) -> None:
+def _describe(axes: Axes, packet: FollowedPacket, lane: _Lane) -> None:
     """Write what the packet is, when it was sent, and the numbers of the frames that hold it."""
     seen = lane.seen(packet)
     for post, seen_at in seen:
@@ -86,13 +86,13 @@ def _describe(axes: Axes, packet: Followed, lane: _Lane) -> None:
     axes.text(_WORDS, lane.row, describe_packet(packet), va="center", fontsize=0.9 * rcParams["font.size"])
 
 
-def _arrows(packet: Followed, lane: _Lane) -> list[_Leg]:
+def _arrows(packet: FollowedPacket, lane: _Lane) -> list[_Leg]:
     """The legs of a packet's path from post to post."""
     posts = [post for post, _ in lane.seen(packet)]
     return [_Leg(lane.at(start), lane.at(end), packet["fate"]) for start, end in pairwise(posts)]
 
 
-def _stop(packet: Followed, lane: _Lane) -> list[_Leg]:
+def _stop(packet: FollowedPacket, lane: _Lane) -> list[_Leg]:
     """The last leg of a path that ends between two posts; none where the packet was seen at the last one."""
     last = lane.seen(packet)[-1][0]
     if last == lane.posts[-1 if lane.onward else 0]:
@@ -149,7 +149,7 @@ def _frame_number(axes: Axes, frame: int, post: float, height: float, side: int)
     )
 
 
-def describe_packet(packet: Followed) -> str:
+def describe_packet(packet: FollowedPacket) -> str:
     """Describe a packet in a few words."""
     ends = [_end(packet["src"], packet["sport"]), _end(packet["dst"], packet["dport"])]
     flags = f" [{packet['flags']}]" if packet["flags"] else ""

@@ -61,7 +61,7 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Drawing:
     """A drawing of `width` by `height` units."""
 
     width: float
@@ -70,7 +70,7 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-def lying(report: Report) -> Picture:
+def lying(report: Report) -> Drawing:
     """Points from left to right, the forward direction above, the reverse direction below."""
     points = _points(report)
     width, height, least_gap = (170, 164, 200) if len(points) <= 3 else (136, 164, 172)
@@ -86,10 +86,10 @@ def lying(report: Report) -> Picture:
         above = 78 - _LINE * len(labels(onward)) + 4
         arrows.append(_arrow((start + 6, 78), (end - 6, 78), onward, (middle, above, "middle")))
         arrows.append(_arrow((end - 6, 92), (start + 6, 92), home, (middle, 110, "middle")))
-    return Picture(len(points) * (width + gap) - gap + 4, height + 4, tuple(boxes), tuple(arrows))
+    return Drawing(len(points) * (width + gap) - gap + 4, height + 4, tuple(boxes), tuple(arrows))
 
 
-def upright(report: Report) -> Picture:
+def upright(report: Report) -> Drawing:
     """Points from top to bottom, the forward direction on the left, the reverse direction on the right."""
     width, gap, height, whole = 210, 88, 70, 350
     points = _points(report)
@@ -108,7 +108,7 @@ def upright(report: Report) -> Picture:
             text = (start + end) / 2 - _LINE * (len(labels(hop)) - 1) / 2 + 4
             next_to = side + (10 if anchor == "start" else -10)
             arrows.append(_arrow((side, first), (side, last), hop, (next_to, text, anchor)))
-    return Picture(whole, len(points) * (height + gap) - gap + 4, tuple(boxes), tuple(arrows))
+    return Drawing(whole, len(points) * (height + gap) - gap + 4, tuple(boxes), tuple(arrows))
 
 
 def state(hop: HopRecord) -> str:

@@ -26,7 +26,7 @@ _FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer do not make a plot
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DrawnPlot:
     """A drawn plot with the text above and below it, and the directions that it shows."""
 
     title: str
@@ -39,8 +39,8 @@ class Picture:
 class Drawn:
     """All plots and lists of a report; the ladders by finding."""
 
-    pictures: list[Picture]
-    ladders: dict[str, Picture]
+    pictures: list[DrawnPlot]
+    ladders: dict[str, DrawnPlot]
     flows: FlowList | None
     lost: LostList | None
 
@@ -102,7 +102,7 @@ def _worst_hops(report: Report) -> list[tuple[HopRecord, HopRecord]]:
     return [pair for _, pair in sorted(worst, key=lambda hop: hop[0])]
 
 
-def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
+def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[DrawnPlot]:
     names = (onward["direction"], home["direction"])
     between = f"{onward['from']} and {onward['to']}"
     drawn = [
@@ -143,7 +143,7 @@ def _same(sequence: Sequence, other: Sequence | None) -> bool:
     return other is not None and sequence["flow"] == other["flow"]
 
 
-def _sequence(sequence: Sequence, what: str = "") -> Picture:
+def _sequence(sequence: Sequence, what: str = "") -> DrawnPlot:
     flow = sequence["flow"]
     which = what or f"The flow that {'lost most' if sequence['lost'] else 'sent most'}"
     note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {words.count(sequence['packets'], 'packet')}."
@@ -151,7 +151,7 @@ def _sequence(sequence: Sequence, what: str = "") -> Picture:
     return _picture(partial(draw_sequence, series=sequence), title, note, height=3.4, above=LEGEND_INCHES)
 
 
-def _waiting(slow: list[ConnectionRecord], total: int) -> Picture:
+def _waiting(slow: list[ConnectionRecord], total: int) -> DrawnPlot:
     number = f"{len(slow):,}" if len(slow) > 1 else "one"
     which = f"The {number} with most to gain, of {words.count(total, 'TCP connection')}"
     note = f"{which}; idle time is left out."
@@ -164,7 +164,7 @@ def _waiting(slow: list[ConnectionRecord], total: int) -> Picture:
     )
 
 
-def _ladder(ladder: Ladder) -> Picture:
+def _ladder(ladder: Ladder) -> DrawnPlot:
     shown = len(ladder["packets"])
     note = (
         f"{shown:,} of {ladder['total']:,} packets"
@@ -189,6 +189,6 @@ def _picture(
     width: float = 7.2,
     height: float = 2.8,
     **layout: Any,
-) -> Picture:
+) -> DrawnPlot:
     drawn = picture(draw, f"{title}. {note}", inches=(width, height), **layout)
-    return Picture(plain(title), Markup(drawn), note)
+    return DrawnPlot(plain(title), Markup(drawn), note)

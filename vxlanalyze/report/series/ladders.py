@@ -10,7 +10,7 @@ from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome, Point
 from vxlanalyze.report.series.conversations import describe, group_flows
 from vxlanalyze.report.series.listing import tcp_flags
-from vxlanalyze.report.series.model import Followed, Ladder, SeenAt
+from vxlanalyze.report.series.model import FollowedPacket, Ladder, SeenAt
 from vxlanalyze.report.series.timebase import Timebase
 from vxlanalyze.wire.protocols import TCP, UDP
 
@@ -133,7 +133,7 @@ def _ladder(
     }
 
 
-def _follow(part: _Packets, base: Timebase) -> list[Followed]:
+def _follow(part: _Packets, base: Timebase) -> list[FollowedPacket]:
     """Describe packets at every point of their path."""
     route, hop, chosen = part
     direction = route.directions[hop]
@@ -143,7 +143,7 @@ def _follow(part: _Packets, base: Timebase) -> list[Followed]:
     flags = direction.sender.index.tcp_flags[direction.sent_row[chosen]]
     lengths = direction.wire_length[chosen]
     seen = [_seen(point, rows[:, i], base) for i, point in enumerate(route.points)]
-    packets: list[Followed] = []
+    packets: list[FollowedPacket] = []
     for i in range(len(chosen)):
         at_points = [column[i] for column in seen]
         packets.append(

@@ -116,7 +116,7 @@ class SeenAt(TypedDict):
     time_ns: int
 
 
-class Followed(Who):
+class FollowedPacket(Who):
     """One packet on its path; `seen` has an entry for each point in path order, null if not seen."""
 
     way: str
@@ -133,7 +133,7 @@ class Ladder(TypedDict):
     points: list[str]
     start: str
     total: int
-    packets: list[Followed]
+    packets: list[FollowedPacket]
 
 
 class Packed(TypedDict):
