@@ -9,6 +9,7 @@ from vxlanalyze.diagnostics.path.not_encapsulated import check
 from vxlanalyze.kubernetes.model import Cluster, Node
 from vxlanalyze.pairing import pair as pair_captures
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire.numbers import ACK, RST, SYN
 
 FAR, LOCAL, SERVICE, WORLD = "10.233.65.20", "10.233.64.125", "10.233.0.3", "192.0.2.7"
 CLUSTER = Cluster(
@@ -145,6 +146,33 @@ def test_answers_that_leave_as_raw_frames_are_found_with_their_mac():
 
 def test_answers_that_arrive_natively_are_clear():
     assert [a for a in check(raw_reply(arrives=True)) if isinstance(a, Finding)] == []
+
+
+def answers_leave_bare(client_flags: int = SYN, *, protocol: int = 6) -> Comparison:
+    """Connections come through the tunnel; only node2's card shows their answers, without one."""
+    asks = Flow(src="10.233.64.77", dst="10.233.65.99", protocol=protocol, sport=50000, dport=443)
+    answers = Flow(
+        tunnel=0, src="10.233.65.99", dst="10.233.64.77", protocol=protocol, sport=443, dport=50000
+    )
+    return comparison(
+        [Traffic(), Traffic(asks, packets=12, tcp_flags=client_flags)],
+        [Traffic(Flow().reverse())],
+        seen_only={"node2": [Traffic(answers, packets=12, start_s=0.001, tcp_flags=SYN | ACK)]},
+        addresses={"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)},
+    )
+
+
+def test_answers_outside_the_tunnel_that_no_client_acknowledges_are_found():
+    finding = found(answers_leave_bare())
+
+    assert finding.direction == "node2>node1"
+    assert "no client acknowledges any of 12 packets" in finding.summary
+    assert "10.233.65.99" in finding.summary
+
+
+def test_answers_outside_the_tunnel_that_clients_react_to_are_clear():
+    for pair in (answers_leave_bare(ACK), answers_leave_bare(RST), answers_leave_bare(protocol=17)):
+        assert [a for a in check(pair) if isinstance(a, Finding)] == []
 
 
 def direct_server_return(*, own_mac: bool = True) -> Comparison:

@@ -58,15 +58,17 @@ def _finding(pair: Comparison, direction: Direction, found: Unseen, rows: NDArra
     by, to = (_named(pair, found, end) for end in ("src", "dst"))
     macs = _macs(found)
     shown = exhibits.of_rows(pair, [(found.point, rows)])
-    answers = bool(found.answers.all())
-    what = "answers" if answers else "packets"
+    what = "answers" if found.answers.all() else "packets"
+    ignored = bool(found.to_tunnel.all())
+    end = f"no client acknowledges any of {count(len(rows), 'packet')}"
+    if not ignored:
+        end = f"none of {count(len(rows), 'packet')} reaches {far}"
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"{near} sends the {what} of {listed(by, _MOST_NAMED)} to {listed(to, _MOST_NAMED)} "
-        f"unencapsulated, to the MAC {listed(macs, _MOST_NAMED)}, and none of {count(len(rows), 'packet')} "
-        f"reaches {far}",
+        f"unencapsulated, to the MAC {listed(macs, _MOST_NAMED)}, and {end}",
         explanation=_explanation(found, direction, len(rows), _nobody(found)),
         remedy=_remedy(pair, direction, found),
         evidence={
@@ -77,7 +79,12 @@ def _finding(pair: Comparison, direction: Direction, found: Unseen, rows: NDArra
         },
         ruled_out=(
             RuledOut("path-blocked", "these packets never left in the tunnel"),
-            RuledOut("packet-loss", f"all of them are missing at {far}, not some"),
+            RuledOut(
+                "packet-loss",
+                "none of these connections goes on, not some"
+                if ignored
+                else f"all of them are missing at {far}, not some",
+            ),
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -112,9 +119,15 @@ def _nobody(found: Unseen) -> bool:
 
 def _explanation(found: Unseen, direction: Direction, packets: int, nobody: bool) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    text = f"{count(packets, 'packet')} between pods pass the network card of {near} without a tunnel, and "
-    text += f"{far}'s capture, which shows unencapsulated packets too, holds none of them. "
-    if found.answers.any():
+    text = f"{count(packets, 'packet')} between pods pass the network card of {near} without a tunnel"
+    if found.to_tunnel.all():
+        text += (
+            f", although they answer connection requests that came from {far} through it. None of these "
+            "connections goes on: the clients acknowledge nothing, so no answer reaches them. "
+        )
+    else:
+        text += f", and {far}'s capture, which shows unencapsulated packets too, holds none of them. "
+    if (found.answers & ~found.to_tunnel).any():
         text += (
             f"They answer requests that {far} sent unencapsulated and that did reach {near}: forward and "
             "reverse direction take different paths. "
