@@ -15,9 +15,10 @@ How it decides
     tunnel and never appear at their destination node. These are requests to pods there that get no answer,
     answers to requests that came from there without a tunnel, and requests that pass both cards without a
     tunnel and are never answered (a second address family). Also requests to pods elsewhere that leave one
-    card without a tunnel and are never answered, where nothing in that network answers without one. Where no
-    capture shows a tunnel packet: packets
-    that a pod sends through two captured nodes to addresses that stay silent. In an `any` capture without
+    card without a tunnel and are never answered, where nothing in that network answers without one; and
+    answers without a tunnel to TCP connections that came through it, if the clients react to none of them.
+    Where no capture shows a tunnel packet: packets that a pod sends through two captured nodes to addresses
+    that stay silent. In an `any` capture without
     such knowledge: packets of pods to several destinations that the node forwards to an interface from which
     nothing ever returns.
 When it cannot tell
