@@ -287,8 +287,10 @@ def measure_cluster(folder: Path, packets: int, runs: int) -> None:
     seconds = []
     for workers in (1, 2):
         with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
-            Client(cluster) as client,
+            LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0"
+            ) as cluster,
+            Client(cluster) as client,  # type: ignore[no-untyped-call]
             ThreadPoolExecutor(len(pairs)) as pool,
         ):
             client.wait_for_workers(workers)

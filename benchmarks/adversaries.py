@@ -72,6 +72,9 @@ def _distinct(n: int) -> NDArray[np.uint64]:
 KEYS = {"one key for all packets": _flood, "seven keys": _few_keys, "all keys distinct": _distinct}
 
 
+_LIMITS = match.Limits(np.int64(0), np.int64(1_000_000))
+
+
 def measure() -> None:
     """Print the seconds of matching each kind at growing sizes, a tenth lost."""
     print("\nmatching, seconds by packets (a tenth lost, in random order of arrival)")
@@ -83,11 +86,12 @@ def measure() -> None:
             keys, times = make(n), np.arange(n, dtype=np.int64) * 1000
             kept = np.flatnonzero(rng.random(n) >= 0.1)
             arrival = times[kept] + rng.integers(100_000, 300_000, len(kept))
+            sent, received = match.Keyed(keys, times), match.Keyed(keys[kept], arrival)
             seconds = []
             for _ in range(3):
                 start = time.perf_counter()
                 match.unique(keys, keys[kept])
-                match.assign(keys, times, keys[kept], arrival, 0, 1_000_000)
+                match.assign(sent, received, _LIMITS)
                 seconds.append(time.perf_counter() - start)
             cells.append(statistics.median(seconds))
         print(f"  {name:28}" + "".join(f"{s:12.3f}" for s in cells))

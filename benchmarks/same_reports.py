@@ -40,7 +40,7 @@ def digests(folders: list[str]) -> dict[str, str]:
         written = io.StringIO()
         with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
             try:
-                status = main([*arguments, "--format", "json", "--no-progress"])
+                status: object = main([*arguments, "--format", "json", "--no-progress"])
             except SystemExit as end:
                 status = end.code
         found[place] = f"{status} {hashlib.sha256(written.getvalue().encode()).hexdigest()}"
