@@ -47,6 +47,7 @@ class _View:
 
     point: Point
     native: NDArray[np.int64]  # flows
+    tunnelled: NDArray[np.int64]  # all other flows
     tuple_of: NDArray[np.int32]
     shown: NDArray[np.int32]  # tuples, with a tunnel or without
 
@@ -81,7 +82,8 @@ def _shows_native(point: Point) -> bool:
 
 def _view(point: Point, tuple_of: NDArray[np.int32]) -> _View:
     used = np.flatnonzero(point.decoded.usage.used)
-    return _View(point, native_flows(point), tuple_of, present(tuple_of[used]))
+    native = native_flows(point)
+    return _View(point, native, np.setdiff1d(used, native), tuple_of, present(tuple_of[used]))
 
 
 def _between(here: _View, there: _View, answer: NDArray[np.int32], pods: PodAddresses) -> Unseen:
@@ -103,7 +105,7 @@ def _ignored(
     """TCP to pods of the other node that opened connections through the tunnel and acknowledge nothing."""
     flows, index, tuple_of = here.point.flows, here.point.index, here.tuple_of
     asked = (back != NO_TUPLE) & (flows.protocol[native] == TCP)
-    asked &= np.isin(back, tuple_of[_tunnelled(here)])
+    asked &= np.isin(back, tuple_of[here.tunnelled])
     if not asked.any():
         return asked
     far = set(there.point.addresses)
@@ -120,17 +122,13 @@ def _ignored(
 def _lacking(here: _View, there: _View, pods: PodAddresses) -> NDArray[np.int64]:
     """Flows only without a tunnel in one capture, absent from the other, and not to or from a node."""
     flows, tuple_of = here.point.flows, here.tuple_of
-    elsewhere = np.union1d(there.shown, tuple_of[_tunnelled(here)])
+    elsewhere = np.union1d(there.shown, tuple_of[here.tunnelled])
     native = here.native[~np.isin(here.native_tuples, elsewhere)]
     native = native[np.isin(flows.protocol[native], _OF_PODS)]
     at_node = np.zeros(len(native), np.bool_)
     for address in (flows.src, flows.dst):
         at_node |= pod_addresses.among(address[native], flows.family[native], pods.nodes)
     return native[~at_node]
-
-
-def _tunnelled(here: _View) -> NDArray[np.int64]:
-    return np.setdiff1d(np.flatnonzero(here.point.decoded.usage.used), here.native)
 
 
 def _to_its_pods(
